@@ -1,0 +1,24 @@
+# make demo   the first look: sets up .venv and shows pjka at work
+# make test   everything: sets up .venv and the machine, then lint, types and all tests
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+.PHONY: demo test lint
+
+$(BIN)/pjka: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+demo: $(BIN)/pjka
+	$(BIN)/pjka --help
+
+lint: $(BIN)/pjka
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest

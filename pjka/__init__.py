@@ -1,0 +1,1 @@
+"""Keep-alive and transport management for PJSIP systems."""

@@ -1,0 +1,1 @@
+"""pjsip.conf as Asterisk reads it. Opens files; does no other I/O."""

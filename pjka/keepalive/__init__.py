@@ -1,0 +1,1 @@
+"""Decisions about keep-alive: values in, values out; no clock, thread, socket or file."""

@@ -1,0 +1,1 @@
+"""Decisions about qualify: contact status and what is due when; no clock, thread, socket or file."""

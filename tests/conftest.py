@@ -1,0 +1,30 @@
+"""What a test may need from the machine, and what happens where it is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+
+def _docker_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine cannot run; with PJKA_REQUIRE_ALL set nothing is skipped."""
+    if os.environ.get("PJKA_REQUIRE_ALL"):
+        return
+    missing = {}
+    if os.geteuid() != 0:
+        missing["root"] = pytest.mark.skip(reason="needs root")
+    if any(item.get_closest_marker("containers") for item in items) and not _docker_answers():
+        missing["containers"] = pytest.mark.skip(reason="needs a Docker Engine that answers")
+    for item in items:
+        for name, mark in missing.items():
+            if item.get_closest_marker(name):
+                item.add_marker(mark)
