@@ -34,8 +34,8 @@ class Rules:
     """How an AOR's contacts are qualified (Asterisk's location.c, and the ``@`` options).
 
     ``frequency`` in seconds (0 = off), ``timeout`` in seconds for one attempt with all that it resends (0 or
-    less = only the transaction's own), ``only_2xx`` counts another final answer as a miss, ``down`` and ``up``
-    are misses before Unreachable and answers before Reachable (from 1).
+    less = only the transaction's own), ``only_2xx`` counts another final answer as a miss, ``down`` and
+    ``up`` are misses before Unreachable and answers before Reachable (from 1).
     """
 
     frequency: int = 0
@@ -137,6 +137,6 @@ def available(contacts: Iterable[Contact], rules: Rules) -> int:
 
 
 def endpoint_online(aors: Iterable[int]) -> bool | None:
-    """Whether any AOR of an endpoint has an available contact; None without AORs: qualify does not judge it."""
+    """Whether any AOR of an endpoint has an available contact; None without AORs, then it is not judged."""
     counts = list(aors)
     return any(counts) if counts else None

@@ -38,7 +38,7 @@ class _Entry(Generic[K]):
 class Schedule(Generic[K]):
     """A heap of contacts by the moment when each is due; every operation is O(log n) (amortized).
 
-    ``max_initial`` (s, 0 = no limit of its own) may be set at any time; it is read when a contact is scheduled.
+    ``max_initial`` (s, 0 = no limit of its own) may be set at any time, and is read when one is scheduled.
     """
 
     def __init__(self, random: Random, max_initial: float = 0) -> None:
