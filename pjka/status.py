@@ -196,6 +196,9 @@ class ContactRow(Row):
     next_due: float | None = None  # s until the next OPTIONS; None = none is due
     transport: str = ""
     connection: int | None = None  # serial of the connection that carries it
+    peer: str = ""  # of that connection
+    mechanism: str = ""  # of that connection, beside the OPTIONS
+    frequency: int = 0  # s between OPTIONS; 0 = off
     expires: float | None = None  # s left; None = permanent
     user_agent: str = ""
     endpoints: tuple[str, ...] = ()
@@ -287,6 +290,21 @@ class EngineRow(Row):
     reloaded: float | None = None  # s since the epoch, the last reload that took effect
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeRow(Row):
+    """What a reload did, or would do, with one object; also said of what it left alone, and why."""
+
+    kind: str  # transport, aor, endpoint, registration, global, ...
+    id: str
+    change: str  # added, removed, changed, restarted, kept, rejected
+    options: tuple[str, ...] = ()  # "tcp_keepalive_idle_time: 30 -> 10"
+    reason: str = ""  # why it was kept, restarted or rejected
+    connections: int = 0  # existing ones that got the new values
+    file: str = ""
+    line: int = 0  # from 1; 0 = of no line
+
+
+#: The subjects of ``pjka show`` and the rows that each consists of.
 SHOWS: typing.Final[Mapping[str, type[Row]]] = types.MappingProxyType(
     {
         "transports": TransportRow,
