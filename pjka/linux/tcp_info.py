@@ -35,8 +35,9 @@ class TcpInfo:
     """What the kernel knows of a connection.
 
     ``retransmits``, ``probes``: retransmissions and keep-alive probes without an answer, in a row.
-    ``unacked``: segments sent and not acknowledged. ``rtt``, ``rto``: microseconds. ``last_*``: milliseconds ago.
-    ``bytes_*``, ``not_sent``: octets; acknowledged and received count one more for a SYN or a FIN.
+    ``unacked``: segments sent and not acknowledged. ``rtt``, ``rto``: microseconds.
+    ``last_*``: milliseconds ago. ``bytes_*``, ``not_sent``: octets; those acknowledged and received count
+    one more for a SYN or a FIN.
     """
 
     state: TcpState

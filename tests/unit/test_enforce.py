@@ -192,7 +192,7 @@ def test_what_is_no_tcp_socket_raises_oserror(what):
         what(null.fileno())
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        pytest.raises(OSError, match="not available"),
+        pytest.raises(OSError, match="not supported"),
     ):
         what(udp.fileno())
 
