@@ -76,6 +76,7 @@ class Platform:
     user_timeout: OptionForm | None
     timers: SystemTimers
     remark: str
+    user_timeout_overrides_probes: bool = False
 
 
 def linux_retransmission(retries: int, rto_max: float = 120.0) -> float:
@@ -102,6 +103,7 @@ LINUX = Platform(
     user_timeout=OptionForm("TCP_USER_TIMEOUT", IPPROTO_TCP, 18, 1000, 0, 2**31 - 1),
     timers=SystemTimers(7200, 75, 9, linux_retransmission(15)),
     remark="With a user timeout set, the kernel ignores the number of probes and decides by that time alone.",
+    user_timeout_overrides_probes=True,
 )
 
 FREEBSD = Platform(
