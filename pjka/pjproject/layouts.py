@@ -1,8 +1,8 @@
 """Where the members of pjproject's structures lie, for each version that is known.
 
-pjsua2 does not wrap everything that transport management needs; the rest is read from and written to pjproject's
-own structures. Their members move from version to version, so offsets are data, keyed by the version that
-``pj_get_version()`` reports, and are checked against known values before they are relied on (``Native``).
+pjsua2 does not wrap everything that transport management needs; the rest is read from and written to
+pjproject's own structures. Their members move from version to version, so offsets are data, keyed by
+what ``pj_get_version()`` reports, and are checked against known values before they are relied on.
 All offsets are in bytes, for 64-bit Linux on x86_64.
 """
 

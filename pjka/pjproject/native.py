@@ -18,6 +18,8 @@ from pjka.pjproject.layouts import Layout, Selector, layout_of
 
 PJ_SUCCESS = 0
 PJ_EPENDING = 70002
+NEVER = 2**31 - 1
+TIMERS = (500, 4000, 5000, 32000)
 TPSELECTOR_TRANSPORT = 1
 
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -128,6 +130,12 @@ class Native:
         for offset in (self.layout.config_tcp_keep_alive, self.layout.config_tls_keep_alive):
             ctypes.c_long.from_address(self._config + offset).value = 0
 
+    def silence_keep_alive(self) -> None:
+        """Turn pjproject's own CRLF off where transports may exist already: an interval that never comes."""
+        for offset in (self.layout.config_tcp_keep_alive, self.layout.config_tls_keep_alive):
+            field = ctypes.c_long.from_address(self._config + offset)
+            field.value = NEVER if field.value else 0
+
     def timers(self) -> tuple[int, int, int, int]:
         """T1, T2, T4 and the transaction timeout (timer B), in milliseconds (RFC 3261 section 17.1.1)."""
         layout = self.layout
@@ -145,7 +153,7 @@ class Native:
         To be called before anything is changed, and before the endpoint is created.
         """
         found = (*self.keep_alive_intervals(), *self.timers())
-        if found not in ((90, 90, 500, 4000, 5000, 32000), (0, 0, 500, 4000, 5000, 32000)):
+        if found not in ((90, 90, *TIMERS), (0, 0, *TIMERS)):
             raise PjkaError(
                 f"pjproject {self.version} is not laid out as pjka knows it: configuration {found}"
             )

@@ -1,8 +1,8 @@
 """The one thread that owns pjproject.
 
-Every call into pjproject is made here, others post to the mailbox, and no lock of ours is held while pjproject
-runs: that is what makes a deadlock with pjproject's own locks impossible. The reactor itself knows nothing of
-pjproject; what it waits on is a ``Poller``.
+Every call into pjproject is made here, others post to the mailbox, and no lock of ours is held while
+pjproject runs: that is what makes a deadlock with pjproject's own locks impossible. The reactor itself knows
+nothing of pjproject; what it waits on is a ``Poller``.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Reactor:
     def call(self, function: Callable[[], T], timeout: float = 10.0) -> T:
         """Run ``function`` on the reactor and return what it returns, or raise what it raises.
 
-        TimeoutError after ``timeout`` seconds; the function may then still run. PjkaError if the reactor is not
-        running.
+        TimeoutError after ``timeout`` seconds; the function may then still run. PjkaError if the thread
+        does not run.
         """
         if self.on_thread:
             return function()
