@@ -1,11 +1,12 @@
 # make demo   the first look: sets up .venv and shows pjka at work
+# make engine builds pjproject for production (two minutes, once) and installs it into .venv
 # make test   everything: sets up .venv and the machine, then lint, types and all tests
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo test lint
+.PHONY: demo engine test lint
 
 $(BIN)/pjka: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -14,6 +15,9 @@ $(BIN)/pjka: pyproject.toml
 
 demo: $(BIN)/pjka
 	$(BIN)/pjka --help
+
+engine: $(BIN)/pjka
+	$(BIN)/python engine/build.py
 
 lint: $(BIN)/pjka
 	$(BIN)/ruff check .
