@@ -64,11 +64,14 @@ class Callbacks:
         self._declare()
 
     def install(self) -> None:
-        """Have the sink told from now on; PjkaError if the endpoint takes no more modules."""
+        """Have the sink told from now on; PjkaError if the endpoint takes no more modules.
+
+        Only before the first transport (``Native.require_fresh``): with that, pjsua puts a function of its own
+        in front, which calls ours, which calls pjsip's. In front of pjsua's, ours would be called without end.
+        """
         native = self._native
         library, manager = native.library, native.manager
-        previous = library.pjsip_tpmgr_get_state_cb(manager)
-        self._previous = StateFunction(previous) if previous else None
+        self._previous = StateFunction(library.pjsip_tpmgr_get_state_cb(manager))
         library.pjsip_tpmgr_set_state_cb(manager, self._state)
         library.pjsip_tpmgr_set_drop_data_cb(manager, self._dropped)
         status = library.pjsip_endpt_register_module(native.endpoint, ctypes.byref(self._module))
@@ -85,7 +88,7 @@ class Callbacks:
         native.library.pjsip_endpt_unregister_module(native.endpoint, ctypes.byref(self._module))
         native.library.pjsip_tpmgr_set_drop_data_cb(native.manager, DroppedFunction())
         if self._is_current():
-            native.library.pjsip_tpmgr_set_state_cb(native.manager, self._previous or StateFunction())
+            native.library.pjsip_tpmgr_set_state_cb(native.manager, self._previous)
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._state))
 
     def _declare(self) -> None:
@@ -104,10 +107,7 @@ class Callbacks:
     def _on_state(self, transport: int, state: int, info: Any) -> None:
         if self._sink is not None:
             self._sink.on_state(transport, TransportState(state), info.contents.status if info else 0)
-        # pjsua puts its own function back whenever it creates a transport, and calls ours from there;
-        # only while ours is the first to be called is it up to us to call the other.
-        if self._previous is not None and self._is_current():
-            self._previous(transport, state, info)
+        self._previous(transport, state, info)
 
     def _on_request(self, rdata: int) -> int:
         if self._sink is not None:

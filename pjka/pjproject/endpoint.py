@@ -155,7 +155,8 @@ class _HostedPoller:
         with translated("pjproject does not know the reactor's thread"):
             self._owner.pj.libRegisterThread("pjka")
         self._owner.native.check_manager()
-        self._owner.native.silence_keep_alive()
+        self._owner.native.require_fresh()
+        self._owner.native.disable_keep_alive()
 
     def poll(self, seconds: float) -> None:
         self._woken.wait(seconds)

@@ -18,7 +18,6 @@ from pjka.pjproject.layouts import Layout, Selector, layout_of
 
 PJ_SUCCESS = 0
 PJ_EPENDING = 70002
-NEVER = 2**31 - 1
 TIMERS = (500, 4000, 5000, 32000)
 TPSELECTOR_TRANSPORT = 1
 
@@ -28,6 +27,12 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pj_atomic_get": (ctypes.c_long, (ctypes.c_void_p,)),
     "pjsua_get_pjsip_endpt": (ctypes.c_void_p, ()),
     "pjsip_endpt_get_tpmgr": (ctypes.c_void_p, (ctypes.c_void_p,)),
+    "pjsip_tpmgr_get_transport_count": (ctypes.c_uint, (ctypes.c_void_p,)),
+    "pjsip_endpt_create_pool": (
+        ctypes.c_void_p,
+        (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t),
+    ),
+    "pjsip_transport_shutdown2": (ctypes.c_int, (ctypes.c_void_p, ctypes.c_int)),
     "pjsip_transport_add_ref": (ctypes.c_int, (ctypes.c_void_p,)),
     "pjsip_transport_dec_ref": (ctypes.c_int, (ctypes.c_void_p,)),
     "pjsip_transport_shutdown": (ctypes.c_int, (ctypes.c_void_p,)),
@@ -104,6 +109,10 @@ class Native:
 
     # The library as a whole
 
+    def new_pool(self, size: int) -> int:
+        """A memory pool of ``size`` bytes to begin with; it lives as long as the endpoint."""
+        return int(self.library.pjsip_endpt_create_pool(self.endpoint, b"pjka", size, size))
+
     @property
     def endpoint(self) -> int:
         """The address of the one ``pjsip_endpoint``."""
@@ -130,11 +139,13 @@ class Native:
         for offset in (self.layout.config_tcp_keep_alive, self.layout.config_tls_keep_alive):
             ctypes.c_long.from_address(self._config + offset).value = 0
 
-    def silence_keep_alive(self) -> None:
-        """Turn pjproject's own CRLF off where transports may exist already: an interval that never comes."""
-        for offset in (self.layout.config_tcp_keep_alive, self.layout.config_tls_keep_alive):
-            field = ctypes.c_long.from_address(self._config + offset)
-            field.value = NEVER if field.value else 0
+    def require_fresh(self) -> None:
+        """PjkaError if a transport exists already.
+
+        With one, pjproject's own CRLF can no longer be turned off, and transport states no longer be heard.
+        """
+        if self.library.pjsip_tpmgr_get_transport_count(self.manager) or any(self.factories()):
+            raise PjkaError("pjka is to be loaded before the endpoint's first transport is created")
 
     def timers(self) -> tuple[int, int, int, int]:
         """T1, T2, T4 and the transaction timeout (timer B), in milliseconds (RFC 3261 section 17.1.1)."""
@@ -250,6 +261,10 @@ class Native:
     def shut_down(self, transport: int) -> None:
         """Close gracefully: no new request uses the transport; its last user's release closes the socket."""
         self.library.pjsip_transport_shutdown(transport)
+
+    def abort(self, transport: int) -> None:
+        """Close now: whoever waits for an answer on the transport is told that it is gone."""
+        self.library.pjsip_transport_shutdown2(transport, 1)
 
     def tcp_socket(self, transport: int) -> int:
         """The descriptor of a TCP (not TLS) connection."""

@@ -41,9 +41,6 @@ class Wakeup:
         library = native.library
         endpoint, pointer = native.endpoint, ctypes.c_void_p
         queue = native.declare("pjsip_endpt_get_ioqueue", pointer, pointer)(endpoint)
-        new_pool = native.declare(
-            "pjsip_endpt_create_pool", pointer, pointer, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t
-        )
         native.declare("pj_ioqueue_unregister", ctypes.c_int, pointer)
         native.declare("pj_ioqueue_recv", ctypes.c_int, *(pointer,) * 4, ctypes.c_uint32)
         native.declare("pj_ioqueue_op_key_init", None, pointer, ctypes.c_size_t)
@@ -53,7 +50,7 @@ class Wakeup:
         callback = IoqueueCallback(ctypes.cast(self._on_read, pointer))
         library.pj_ioqueue_op_key_init(self._operation, _OP_KEY_SIZE // 2)
         status = register(
-            new_pool(endpoint, b"pjka", 512, 512),
+            native.new_pool(1024),
             queue,
             self._inside.fileno(),
             None,
