@@ -1,0 +1,331 @@
+"""Requests outside any dialog, each with its own From, Contact, Route, transport, credentials and timeout.
+
+They go through pjproject's transaction layer (RFC 3261 section 17.1.2), not through an account. The text of a
+request is composed here and parsed by pjproject, so that what is sent is what is written below. To be used on
+the reactor's thread only; callbacks come on it too, never from inside :meth:`Requests.send`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pjka.errors import PjkaError
+from pjka.pjproject import digest
+from pjka.pjproject.layouts import Selector
+from pjka.pjproject.messages import TRANSPORT_ERROR, Received, TransactionEnd
+from pjka.pjproject.names import Names
+from pjka.pjproject.native import PJ_SUCCESS, Native
+from pjka.pjproject.reactor import Reactor, Timer
+from pjka.pjproject.transactions import Transactions
+
+_MAX_ROUNDS = 10
+_LATE_KEPT = 32.0  # s: what RFC 3261 timer F gives an answer
+_BRANCH = "z9hG4bKPj"
+
+_CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_REASON = re.compile(rb"SIP/2\.0 \d{3} ?([^\r\n]*)")
+
+
+class Cause(StrEnum):
+    """How a request ended."""
+
+    ANSWER = "answer"  # a final response
+    TIMEOUT = "timeout"  # none in time: ours, or the transaction's timer F
+    TRANSPORT = "transport"  # the connection failed while the request was under way
+    SEND = "send"  # it could not be sent at all
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send. URIs are without angle brackets; ``contact`` "" = no Contact header.
+
+    ``call_id`` and ``cseq`` continue an earlier request (registrations); without them both are new.
+    """
+
+    method: str
+    uri: str
+    from_uri: str
+    to_uri: str
+    contact: str = ""
+    routes: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    content_type: str = ""
+    credentials: tuple[digest.Credential, ...] = ()
+    call_id: str = ""
+    cseq: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise PjkaError for a value with a control character: it would end its header."""
+        texts = [
+            self.method,
+            self.uri,
+            self.from_uri,
+            self.to_uri,
+            self.contact,
+            self.content_type,
+            self.call_id,
+        ]
+        texts += [*self.routes, *(text for header in self.headers for text in header)]
+        for text in texts:
+            if not text.isprintable():
+                raise PjkaError("a request with a control character", value=ascii(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a request goes: over which protocol, from which transport or listener, to which host.
+
+    ``selector`` None = pjproject's choice among those of the protocol; ``port`` 0 = by SRV, or the default.
+    """
+
+    protocol: str  # udp, tcp, tls
+    host: str
+    port: int = 0
+    selector: Selector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a request ended; ``status`` is 0 without an answer.
+
+    ``rtt`` is microseconds from :meth:`Requests.send` (so with name look-up, connecting and credentials) to
+    the answer.
+    ``received`` is the response and who sent it, ``sent_bytes`` what was sent in all ``rounds``.
+    """
+
+    cause: Cause
+    status: int = 0
+    reason: str = ""
+    received: Received | None = field(default=None, repr=False)
+    rtt: int = 0
+    rounds: int = 1
+    sent_bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """A request under way, over all rounds of credentials."""
+
+    token: int
+    request: Request
+    destination: Destination
+    done: Callable[[Result], None]
+    late: Callable[[], None]
+    started: float
+    call_id: str
+    tag: str
+    cseq: int
+    branch: str = ""
+    rounds: int = 0
+    sent_bytes: int = 0
+    realms: frozenset[str] = frozenset()
+    timer: Timer | None = None
+
+    def result(
+        self, cause: Cause, reason: str, status: int = 0, received: Received | None = None, rtt: int = 0
+    ) -> Result:
+        return Result(cause, status, reason, received, rtt, self.rounds, self.sent_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What a callback of pjproject, or a failed call to it, noted down about an exchange."""
+
+    token: int
+    at: float
+    end: TransactionEnd | None
+    error: int = 0
+
+
+def _no_matter() -> None:
+    """A late answer that nobody counts."""
+
+
+class Requests:
+    """The client side of every request that pjka sends by itself."""
+
+    def __init__(self, native: Native, reactor: Reactor, names: Names, user_agent: str = "") -> None:
+        self._native = native
+        self._reactor = reactor
+        self._names = names
+        self._transactions = Transactions(native, self._ended)
+        self._headers = (("User-Agent", user_agent),) if user_agent else ()
+        self._exchanges: dict[int, _Exchange] = {}
+        self._expired: OrderedDict[str, tuple[float, Callable[[], None]]] = OrderedDict()
+        self._endings: deque[_Ending] = deque()
+        self._settling = False
+        self._tokens = itertools.count(1)
+
+    def __len__(self) -> int:
+        """How many requests are under way."""
+        return len(self._exchanges)
+
+    def send(
+        self,
+        request: Request,
+        destination: Destination,
+        timeout: float,
+        done: Callable[[Result], None],
+        late: Callable[[], None] = _no_matter,
+    ) -> None:
+        """Send, and call ``done`` once, whatever happens; ``late`` for an answer after the timeout.
+
+        ``timeout`` (s) covers name look-up, connecting and every resend; 0 or less = the transaction's only.
+        """
+        now = self._reactor.now()
+        token, unique = next(self._tokens), secrets.token_hex(24)
+        exchange = _Exchange(
+            token,
+            request,
+            destination,
+            done,
+            late,
+            now,
+            request.call_id or unique[:32],
+            unique[32:],
+            request.cseq or secrets.randbelow(1 << 16) + 1,
+        )
+        self._exchanges[token] = exchange
+        if timeout > 0:
+            exchange.timer = self._reactor.call_later(timeout, lambda: self._time_out(exchange))
+        self._locate(exchange, ())
+
+    def close(self) -> None:
+        """Forget every request under way; no callback comes any more."""
+        for exchange in list(self._exchanges.values()):
+            self._drop(exchange)
+        self._expired.clear()
+
+    def stray_response(self, received: Received) -> None:
+        """A response that belongs to no transaction: perhaps the late answer to a request of ours."""
+        found = _CALL_ID.search(received.data)
+        kept = self._expired.pop(found[1].decode("utf-8", "replace"), None) if found else None
+        if kept is not None:
+            self._reactor.post(kept[1])
+
+    def _locate(self, exchange: _Exchange, credentials: Sequence[tuple[str, str]]) -> None:
+        """Find the addresses, then transmit: at once where no name has to be looked up."""
+        where = exchange.destination
+
+        def found(addresses: Sequence[tuple[str, int]]) -> None:
+            if exchange.token in self._exchanges:
+                self._transmit(exchange, addresses, credentials)
+
+        self._names.find(where.protocol, where.host, where.port, found)
+
+    def _transmit(
+        self,
+        exchange: _Exchange,
+        addresses: Sequence[tuple[str, int]],
+        credentials: Sequence[tuple[str, str]],
+    ) -> None:
+        if not addresses:
+            self._note(_Ending(exchange.token, self._reactor.now(), None))
+            return
+        exchange.rounds += 1
+        exchange.branch = _BRANCH + secrets.token_hex(12)
+        text = self._compose(exchange, credentials)
+        exchange.sent_bytes += len(text)
+        where = exchange.destination
+        status = self._transactions.send(
+            exchange.token, text, where.protocol, where.host, addresses, where.selector
+        )
+        if status != PJ_SUCCESS:
+            self._note(_Ending(exchange.token, self._reactor.now(), None, status))
+
+    def _compose(self, exchange: _Exchange, credentials: Sequence[tuple[str, str]]) -> bytes:
+        request = exchange.request
+        protocol = exchange.destination.protocol.upper()
+        lines = [
+            f"{request.method} {request.uri} SIP/2.0",
+            f"Via: SIP/2.0/{protocol} 0.0.0.0;rport;branch={exchange.branch}",
+            *(f"Route: <{route}>" for route in request.routes),
+            f"From: <{request.from_uri}>;tag={exchange.tag}",
+            f"To: <{request.to_uri}>",
+        ]
+        if request.contact:
+            lines.append(f"Contact: <{request.contact}>")
+        lines += [
+            f"Call-ID: {exchange.call_id}",
+            f"CSeq: {exchange.cseq} {request.method}",
+            "Max-Forwards: 70",
+            *(f"{name}: {value}" for name, value in (*self._headers, *request.headers, *credentials)),
+        ]
+        if request.body:
+            lines += [f"Content-Type: {request.content_type}", f"Content-Length: {len(request.body)}"]
+        return "\r\n".join([*lines, "\r\n"]).encode() + request.body
+
+    def _ended(self, token: int, end: TransactionEnd) -> None:
+        if token in self._exchanges:
+            self._note(_Ending(token, self._reactor.now(), end))
+
+    def _note(self, ending: _Ending) -> None:
+        """From any thread: where a program polls its own endpoint, pjproject calls back on another one."""
+        self._endings.append(ending)
+        if not self._settling:
+            self._settling = True
+            self._reactor.post(self._settle)
+
+    def _settle(self) -> None:
+        self._settling = False
+        while self._endings:
+            ending = self._endings.popleft()
+            exchange = self._exchanges.get(ending.token)
+            # A failed send may both return an error and call back: the first note counts.
+            if exchange is not None and not self._resend(exchange, ending.end):
+                self._drop(exchange)
+                exchange.done(self._result(exchange, ending))
+
+    def _resend(self, exchange: _Exchange, end: TransactionEnd | None) -> bool:
+        """Answer a challenge; False if there is none, or nothing new to answer it with."""
+        if end is None or end.code not in (401, 407) or end.received is None:
+            return False
+        asked = digest.challenges(end.received.data)
+        rejected = any(challenge.realm in exchange.realms and not challenge.stale for challenge in asked)
+        request = exchange.request
+        headers = digest.authorize(asked, request.credentials, request.method, request.uri)
+        if headers is None or rejected or exchange.rounds >= _MAX_ROUNDS:
+            return False
+        exchange.realms |= {challenge.realm for challenge in asked}
+        exchange.cseq += 1
+        self._locate(exchange, headers)
+        return True
+
+    def _time_out(self, exchange: _Exchange) -> None:
+        """Our own timer: end the transaction, so that nothing is retransmitted to a peer that we gave up."""
+        now = self._reactor.now()
+        self._drop(exchange)
+        self._expired[exchange.call_id] = (now, exchange.late)
+        while self._expired and next(iter(self._expired.values()))[0] < now - _LATE_KEPT:
+            self._expired.popitem(last=False)
+        self._transactions.terminate(exchange.request.method, exchange.branch)
+        exchange.done(exchange.result(Cause.TIMEOUT, "no answer in time"))
+
+    def _drop(self, exchange: _Exchange) -> None:
+        self._exchanges.pop(exchange.token, None)
+        if exchange.timer is not None:
+            exchange.timer.cancel()
+
+    def _result(self, exchange: _Exchange, ending: _Ending) -> Result:
+        end = ending.end
+        if end is not None and end.received is not None:
+            rtt = max(1, round((ending.at - exchange.started) * 1e6))
+            return exchange.result(Cause.ANSWER, _words(end.received.data), end.code, end.received, rtt)
+        if end is None:
+            words = self._native.error_text(ending.error) if ending.error else "name not found"
+            return exchange.result(Cause.SEND, words)
+        if end.kind == TRANSPORT_ERROR:
+            return exchange.result(Cause.TRANSPORT, self._native.error_text(end.error))
+        return exchange.result(Cause.TIMEOUT, "no answer in time")
+
+
+def _words(response: bytes) -> str:
+    reason = _REASON.match(response)
+    return reason[1].decode("utf-8", "replace") if reason else ""
