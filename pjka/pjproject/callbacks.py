@@ -66,8 +66,8 @@ class Callbacks:
     def install(self) -> None:
         """Have the sink told from now on; PjkaError if the endpoint takes no more modules.
 
-        Only before the first transport (``Native.require_fresh``): with that, pjsua puts a function of its own
-        in front, which calls ours, which calls pjsip's. In front of pjsua's, ours would be called without end.
+        Only before the first transport (``Native.require_fresh``): with that, pjsua puts a function of its
+        own in front, which calls ours, which calls pjsip's. In front of pjsua's, ours would call itself.
         """
         native = self._native
         library, manager = native.library, native.manager
