@@ -1,4 +1,4 @@
-"""How an object declares its options: name, rule, default and spelling in one line of its dataclass."""
+"""How an object declares its options: name, default, rule and spelling in one line of its dataclass."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, NamedTuple
+
+Parse = Callable[[str], Any]
+Merge = Callable[[Any, Any], Any]
 
 
 class Place(NamedTuple):
@@ -28,30 +31,54 @@ class Spelling(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one option accepts and how it is stored."""
+    """What one option accepts and how it is kept."""
 
     name: str
     """Of the field, and in the file (there without regard to case, and perhaps with ``@``)."""
-    parse: Callable[[str], Any]
+    parse: Parse
     """Raises ValueError, whose text says what was expected."""
-    parse_at: Callable[[str], Any]
+    parse_at: Parse
     """The same for the ``@`` spelling, which may allow more than Asterisk does."""
-    several: bool
-    """A list: repeated options add up, where of a scalar the last value wins."""
+    merge: Merge | None
+    """How a repeated option joins the earlier ones; None: the last wins."""
     spelling: Spelling
+    file: bool
+    """Names a file that has to be readable."""
+    secret: bool
+    """Its value is never shown."""
 
 
 def read_by(
-    parse: Callable[[str], object],
+    parse: Parse,
     *,
-    parse_at: Callable[[str], object] | None = None,
-    several: bool = False,
+    parse_at: Parse | None = None,
+    merge: Merge | None = None,
     spelling: Spelling = Spelling.STANDARD,
+    file: bool = False,
 ) -> Mapping[str, Any]:
     """The metadata that makes a dataclass field an option which a file can set."""
-    return {"parse": parse, "parse_at": parse_at or parse, "several": several, "spelling": spelling}
+    return {"parse": parse, "parse_at": parse_at or parse, "merge": merge, "spelling": spelling, "file": file}
 
 
 def rules_of(kind: type) -> Mapping[str, Rule]:
     """The options that ``kind`` declares, by name."""
-    return {each.name: Rule(name=each.name, **each.metadata) for each in fields(kind) if each.metadata}
+    return {
+        each.name: Rule(name=each.name, secret=not each.repr, **each.metadata)
+        for each in fields(kind)
+        if each.metadata
+    }
+
+
+def add(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Merge a list: repeated options add up."""
+    return earlier + later
+
+
+def add_or_clear(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Merge a list that an empty value empties."""
+    return earlier + later if later else ()
+
+
+def keep_unless_said(earlier: str, later: str) -> str:
+    """Merge a text of which an empty value is ignored."""
+    return later or earlier

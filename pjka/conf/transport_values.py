@@ -54,7 +54,7 @@ class Address(NamedTuple):
 
 
 def parse_bind(text: str) -> Address:
-    """``IPv4[:port]``, ``[IPv6][:port]`` or a host name, as ``pj_sockaddr_parse`` does; empty: ``0.0.0.0``."""
+    """``IPv4[:port]``, ``[IPv6][:port]`` or a host name, by ``pj_sockaddr_parse``; empty: ``0.0.0.0``."""
     if text.count(":") <= 1:
         host, _, port = text.partition(":")
         return Address(_host(host), _port(port))

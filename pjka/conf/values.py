@@ -65,7 +65,7 @@ def int_between(low: int, high: int) -> Callable[[str], int]:
 
 
 def parse_double(text: str) -> float:
-    """A number as strtod reads it: decimal, exponent, hexadecimal, ``inf``, ``nan``; as far as a double goes."""
+    """A number as strtod reads it: decimal, exponent, hexadecimal, ``inf``, ``nan``; not too big or small."""
     number = text.lstrip(_BLANK)
     if special := _SPECIAL.fullmatch(number):
         return float(special[1] + special[2][:3])
