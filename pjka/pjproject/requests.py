@@ -151,12 +151,11 @@ def _no_matter() -> None:
 class Requests:
     """The client side of every request that pjka sends by itself."""
 
-    def __init__(self, native: Native, reactor: Reactor, names: Names, user_agent: str = "") -> None:
+    def __init__(self, native: Native, reactor: Reactor, names: Names) -> None:
         self._native = native
         self._reactor = reactor
         self._names = names
         self._transactions = Transactions(native, self._ended)
-        self._headers = (("User-Agent", user_agent),) if user_agent else ()
         self._exchanges: dict[int, _Exchange] = {}
         self._expired: OrderedDict[str, tuple[float, Callable[[], None]]] = OrderedDict()
         self._endings: deque[_Ending] = deque()
@@ -256,7 +255,7 @@ class Requests:
             f"Call-ID: {exchange.call_id}",
             f"CSeq: {exchange.cseq} {request.method}",
             "Max-Forwards: 70",
-            *(f"{name}: {value}" for name, value in (*self._headers, *request.headers, *credentials)),
+            *(f"{name}: {value}" for name, value in (*request.headers, *credentials)),
         ]
         if request.body:
             lines += [f"Content-Type: {request.content_type}", f"Content-Length: {len(request.body)}"]
