@@ -163,9 +163,8 @@ class EventHandler(logging.StreamHandler[TextIO]):
     def _report(self, counts: list[Held]) -> None:
         for held in counts:
             name, level, event, *_ = held.kind
-            known = fields(of=event, count=held.count, seconds=round(held.seconds, 1))
             record = logging.LogRecord(str(name), int(level), "", 0, "repeated", None, None)
-            record.__dict__.update(known)
+            record.__dict__.update(fields(of=event, count=held.count))
             super().emit(record)
 
 

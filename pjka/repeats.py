@@ -16,11 +16,10 @@ Kind = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """How many lines of a kind were held back, in how many seconds."""
+    """How many lines of a kind were held back."""
 
     kind: Kind
     count: int
-    seconds: float
 
 
 class Repeats:
@@ -53,5 +52,5 @@ class Repeats:
                 break
             del self._seen[kind]
             if lines > self._limit:
-                counts.append(Held(kind, int(lines) - self._limit, min(now - start, self.window)))
+                counts.append(Held(kind, int(lines) - self._limit))
         return counts
