@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import pjsua2 as pj
 
 from pjka.errors import PjkaError
+from pjka.pjproject.engine import active_engine
 from pjka.pjproject.layouts import LogFunction
 from pjka.pjproject.native import TIMERS, Native
 from pjka.pjproject.reactor import Reactor
@@ -44,14 +44,6 @@ def translated(what: str) -> Iterator[None]:
         raise PjkaError(f"{what}: {error.reason} ({error.status})") from error
 
 
-def library_path() -> str:
-    """The file of the pjproject library that ``import pjsua2`` brought in."""
-    for name, module in sys.modules.items():
-        if name.rpartition(".")[2] == "_pjsua2" and module.__file__ is not None:
-            return module.__file__
-    raise PjkaError("pjsua2 is not loaded")
-
-
 class Endpoint:
     """pjproject in this process, started by us and run by a reactor of its own.
 
@@ -60,7 +52,8 @@ class Endpoint:
     """
 
     def __init__(self, settings: EndpointSettings) -> None:
-        self.native = Native(_loaded())
+        self.engine = active_engine()
+        self.native = Native(self.engine.path)
         self.pj: Any = None
         self.reactor = Reactor(_EnginePoller(self, settings))
 
@@ -80,7 +73,8 @@ class HostedEndpoint:
     """
 
     def __init__(self, endpoint: Any) -> None:
-        self.native = Native(_loaded())
+        self.engine = active_engine()
+        self.native = Native(self.engine.path)
         self.pj = endpoint
         self.reactor = Reactor(_HostedPoller(self))
 
@@ -93,11 +87,6 @@ class HostedEndpoint:
     def stop(self) -> None:
         """Stop the thread. TimeoutError if it does not stop within 10 s."""
         self.reactor.stop()
-
-
-def _loaded() -> str:
-    _ = pj.PJ_SUCCESS  # the wheel maps its library when the first name is asked for
-    return library_path()
 
 
 class _EnginePoller:
