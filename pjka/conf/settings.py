@@ -166,7 +166,7 @@ def _values(text: str, file: str) -> Iterator[_Value]:
 
 def _parser(text: str, file: str) -> configparser.ConfigParser:
     # no section takes the part of [DEFAULT]: it would be one more name to know
-    parser = ExtendedConfigParser(interpolation=None, default_section="")
+    parser: configparser.ConfigParser = ExtendedConfigParser(interpolation=None, default_section="")
     try:
         parser.read_file(io.StringIO(text), file)
     except configparser.MissingSectionHeaderError as error:
