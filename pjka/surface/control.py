@@ -24,7 +24,7 @@ from typing import Final, Protocol
 from pjka.errors import PjkaError
 from pjka.logs import fields
 from pjka.surface.connection import ClientConnection, EventQueue, Limits
-from pjka.surface.listener import ControlListener
+from pjka.surface.listener import BACKLOG, ControlListener
 from pjka.surface.protocol import (
     LINE_LIMIT,
     Code,
@@ -93,7 +93,9 @@ class ControlServer:
         self._slots = asyncio.Semaphore(self._limits.commands)
         self._clients: dict[asyncio.Task[None], ClientConnection] = {}
         self._streams: set[EventQueue] = set()
-        server = await asyncio.start_unix_server(self._accept, sock=self._listener.socket, limit=LINE_LIMIT)
+        server = await asyncio.start_unix_server(
+            self._accept, sock=self._listener.socket, limit=LINE_LIMIT, backlog=BACKLOG
+        )
         self._running.set()
         await self._ending.wait()
         server.close()

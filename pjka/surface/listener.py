@@ -14,7 +14,8 @@ from pjka.errors import PjkaError
 
 #: Bytes of a path that fit into ``sockaddr_un``, without the zero at its end (unix(7)).
 PATH_LIMIT: Final = 107
-_BACKLOG: Final = 128
+#: Clients that wait to be accepted; a client that finds the queue full cannot connect.
+BACKLOG: Final = 512
 _PROBE_SECONDS: Final = 1.0
 
 
@@ -104,6 +105,6 @@ def _bound(path: Path) -> socket.socket:
     except OSError:
         listener.close()
         raise
-    listener.listen(_BACKLOG)
+    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener

@@ -1,0 +1,180 @@
+"""A control server with a thin stub behind it, and a bare client that says exactly what a test wants said."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+
+import jsonschema
+
+from pjka.errors import PjkaError
+from pjka.status import ConnectionRow, TransportRow
+from pjka.surface.connection import Limits
+from pjka.surface.control import ControlServer, JsonValue
+from pjka.surface.shows import Command, show_commands
+
+SCHEMA = json.loads(resources.files("pjka").joinpath("schemas/control.json").read_text())
+ANSWER = jsonschema.Draft202012Validator(SCHEMA)
+WAIT = 10.0
+
+
+def connection(serial: int, **changes: object) -> ConnectionRow:
+    members = {
+        "serial": serial,
+        "transport": "phones",
+        "protocol": "tcp",
+        "direction": "incoming",
+        "local": "192.0.2.1:5060",
+        "peer": f"198.51.{serial // 250 % 250}.{serial % 250}:5060",
+        "state": "established",
+        "age": 12.5,
+        "mechanism": "kernel",
+        "idle": 1.0,
+        "next_probe": 2.0,
+        "unacknowledged": 0,
+        "retransmits": 0,
+        "rtt": 0.000438,
+        "detection": 8.0,
+    }
+    return ConnectionRow.from_json(members | changes)
+
+
+class Events:
+    """A source of events that the test fires."""
+
+    def __init__(self) -> None:
+        self.deliver: Callable[[JsonValue], None] | None = None
+
+    def subscribe(self, deliver: Callable[[JsonValue], None]) -> Callable[[], None]:
+        self.deliver = deliver
+        return self._end
+
+    def _end(self) -> None:
+        self.deliver = None
+
+    def fire(self, name: str, **members: object) -> None:
+        assert self.deliver is not None
+        self.deliver(Event(name, members))
+
+
+class Event:
+    def __init__(self, name: str, members: Mapping[str, object]) -> None:
+        self.members = {"event": name, "at": 1.0, **members}
+
+    def to_json(self) -> Mapping[str, object]:
+        return self.members
+
+
+class Stub:
+    """The owner of the server: rows, and commands that misbehave when asked."""
+
+    def __init__(self) -> None:
+        self.rows = [
+            connection(1),
+            connection(2, transport="trunk", protocol="tls", direction="outgoing", peer="[2001:db8::7]:5061"),
+        ]
+        self.release = threading.Event()
+        self.events = Events()
+
+    def commands(self) -> dict[str, Command]:
+        shows = show_commands(
+            {
+                "connections": lambda: self.rows,
+                "transports": lambda: [TransportRow("phones", "tcp", "0.0.0.0:5060", "listening", "kernel")],
+            }
+        )
+        return shows | {
+            "hang": lambda _: self.release.wait(WAIT),
+            "refuse": self._refuse,
+            "late": lambda _: _raise(TimeoutError()),
+            "no-socket": lambda _: _raise(PermissionError(13, "Permission denied")),
+            "defect": lambda _: 1 // 0,
+            "opaque": lambda _: object(),
+            "row": lambda _: self.rows[0],
+            "echo": lambda arguments: dict(arguments),
+            "large": lambda _: ["x" * 1000] * 2000,
+        }
+
+    def _refuse(self, _: Mapping[str, object]) -> object:
+        raise PjkaError(
+            "no such value", file="pjsip.conf", line=3, option="bind", value="x", expected="an address"
+        )
+
+
+def _raise(error: Exception) -> object:
+    raise error
+
+
+@contextlib.contextmanager
+def serving(path: Path, stub: Stub, limits: Limits | None = None) -> Iterator[ControlServer]:
+    server = ControlServer(path, stub.commands(), stub.events, limits)
+    server.start()
+    try:
+        yield server
+    finally:
+        stub.release.set()
+        server.stop()
+
+
+class Bare:
+    """A client that sends bytes as they are."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(str(path))
+        self.socket.settimeout(WAIT)
+        self._file = self.socket.makefile("rb")
+
+    def __enter__(self) -> Bare:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def end(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def line(self) -> bytes:
+        return self._file.readline()
+
+    def answer(self) -> dict[str, object]:
+        """The next line, checked against the schema."""
+        members = json.loads(self.line())
+        ANSWER.validate(members)
+        return members
+
+    def disconnected(self) -> bool:
+        """Whether the daemon ends the connection, though nothing is read; waits for it."""
+        poll = select.poll()
+        poll.register(self.socket, 0)
+        return bool(poll.poll(WAIT * 1000))
+
+    def drain(self) -> int:
+        """How many bytes there are until the end."""
+        return sum(map(len, iter(lambda: self.socket.recv(2**18), b"")))
+
+    def rest(self) -> list[dict[str, object]]:
+        """Every line until the daemon ends the connection."""
+        answers = [json.loads(line) for line in self._file]
+        for members in answers:
+            ANSWER.validate(members)
+        return answers
+
+    def ask(self, command: str, **members: object) -> dict[str, object]:
+        self.send(json.dumps({"command": command, **members}).encode() + b"\n")
+        return self.answer()
+
+    def code(self, command: str, **members: object) -> object:
+        answer = self.ask(command, **members)
+        assert answer["ok"] is False
+        return answer["error"]["code"]
