@@ -11,10 +11,12 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 
 import dns.exception
 import dns.resolver
+from dns.rdtypes.IN.SRV import SRV
 
 from pjka.pjproject.reactor import Reactor
 
@@ -81,7 +83,7 @@ class Names:
                 addresses = self._lookup(*question)
             except (OSError, UnicodeError):
                 addresses = ()
-            self._reactor.post(lambda question=question, found=addresses: self._answer(question, found))
+            self._reactor.post(partial(self._answer, question, addresses))
 
     def _answer(self, question: tuple[str, str, int], addresses: Addresses) -> None:
         kept = _KEPT if addresses else _FAILURE_KEPT
@@ -106,8 +108,8 @@ def _services(name: str) -> Sequence[tuple[str, int]]:
         answer = dns.resolver.resolve(name, "SRV", lifetime=_PATIENCE)
     except dns.exception.DNSException:
         return ()
-    assert answer.rrset is not None
-    return [(str(record.target).rstrip("."), record.port) for record in answer.rrset.processing_order()]
+    ordered = answer.rrset.processing_order() if answer.rrset is not None else []
+    return [(str(record.target).rstrip("."), record.port) for record in ordered if isinstance(record, SRV)]
 
 
 def _is_address(host: str) -> bool:

@@ -97,7 +97,8 @@ class Result:
 
     ``rtt`` is microseconds from :meth:`Requests.send` (so with name look-up, connecting and credentials) to
     the answer.
-    ``received`` is the response and who sent it, ``sent_bytes`` what was sent in all ``rounds``.
+    ``received`` is the response and who sent it, ``address`` the one that was tried first. The bytes
+    are those of all ``rounds``, without retransmissions.
     """
 
     cause: Cause
@@ -105,8 +106,10 @@ class Result:
     reason: str = ""
     received: Received | None = field(default=None, repr=False)
     rtt: int = 0
-    rounds: int = 1
+    address: tuple[str, int] | None = None
+    rounds: int = 0
     sent_bytes: int = 0
+    received_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -125,13 +128,25 @@ class _Exchange:
     branch: str = ""
     rounds: int = 0
     sent_bytes: int = 0
+    received_bytes: int = 0
+    address: tuple[str, int] | None = None
     realms: frozenset[str] = frozenset()
     timer: Timer | None = None
 
     def result(
         self, cause: Cause, reason: str, status: int = 0, received: Received | None = None, rtt: int = 0
     ) -> Result:
-        return Result(cause, status, reason, received, rtt, self.rounds, self.sent_bytes)
+        return Result(
+            cause,
+            status,
+            reason,
+            received,
+            rtt,
+            self.address,
+            self.rounds,
+            self.sent_bytes,
+            self.received_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +243,7 @@ class Requests:
         if not addresses:
             self._note(_Ending(exchange.token, self._reactor.now(), None))
             return
+        exchange.address = addresses[0]
         exchange.rounds += 1
         exchange.branch = _BRANCH + secrets.token_hex(12)
         text = self._compose(exchange, credentials)
@@ -277,6 +293,8 @@ class Requests:
         while self._endings:
             ending = self._endings.popleft()
             exchange = self._exchanges.get(ending.token)
+            if exchange is not None and ending.end is not None and ending.end.received is not None:
+                exchange.received_bytes += len(ending.end.received.data)
             # A failed send may both return an error and call back: the first note counts.
             if exchange is not None and not self._resend(exchange, ending.end):
                 self._drop(exchange)
