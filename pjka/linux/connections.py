@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from types import TracebackType
 from typing import NamedTuple
@@ -24,6 +24,7 @@ _NETLINK_SOCK_DIAG = 4
 _ERROR, _DONE = 2, 3
 _SOCK_DIAG_BY_FAMILY, _SOCK_DESTROY = 20, 21
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _INFO, _BYTECODE = 2, 1
 _JUMP, _S_EQ = 1, 11
 _ANY_COOKIE = (1 << 64) - 1
@@ -131,16 +132,27 @@ class Diagnostics:
         """All TCP connections that a process may hold, besides those with one of these local ports."""
         return self._dump(_HELD, besides)
 
+    def accounts(self) -> list[tuple[KernelConnection, TcpInfo | None]]:
+        """All TCP connections, each with the kernel's account of it; takes several times as long."""
+        found: list[tuple[KernelConnection, TcpInfo | None]] = []
+        for family in _FAMILIES:
+            self._ask_for_dump(family, _HELD, 1 << (_INFO - 1), b"")
+            ended = False
+            while not ended:
+                messages, ended = _split(self._socket.recv(_BUFFER))
+                found += map(_parse, messages)
+        return found
+
     def look(self, connection: KernelConnection) -> tuple[KernelConnection, TcpInfo | None] | None:
         """The connection as it is now, in TIME_WAIT too; None where the kernel has forgotten it."""
         self._send(_SOCK_DIAG_BY_FAMILY, _REQUEST, _ask(connection, 1 << (_INFO - 1), _ANY_COOKIE))
         try:
-            reply = next(_messages(self._socket.recv(_BUFFER)))
+            ((reply,), _) = _split(self._socket.recv(_BUFFER))
         except FileNotFoundError:
             return None
-        found = KernelConnection._make(_MESSAGE.unpack_from(reply))
+        found, info = _parse(reply)
         is_listener = found.destination_port != connection.destination_port
-        return None if is_listener else (found, info_in(reply))
+        return None if is_listener else (found, info)
 
     def destroy(self, connection: KernelConnection) -> bool:
         """End a connection: its owner gets ECONNABORTED, its peer a reset. False where it has gone already.
@@ -149,18 +161,22 @@ class Diagnostics:
         """
         self._send(_SOCK_DESTROY, _REQUEST | _ACK, _ask(connection, 0, connection.cookie))
         try:
-            return next(_messages(self._socket.recv(_BUFFER)), None) is None
+            _split(self._socket.recv(_BUFFER))
         except FileNotFoundError:
             return False
+        return True
 
     def _dump(self, states: int, besides: Sequence[int] = ()) -> list[KernelConnection]:
         found: list[KernelConnection] = []
-        for family in (socket.AF_INET, socket.AF_INET6):
-            ask = _ASK.pack(family, socket.IPPROTO_TCP, 0, 0, states, 0, 0, b"", b"", 0, _ANY_COOKIE)
-            self._send(_SOCK_DIAG_BY_FAMILY, _REQUEST | _DUMP, ask + _besides(besides))
+        for family in _FAMILIES:
+            self._ask_for_dump(family, states, 0, _besides(besides))
             while not self._read_dump(found):
                 pass
         return found
+
+    def _ask_for_dump(self, family: int, states: int, extensions: int, attribute: bytes) -> None:
+        ask = _ASK.pack(family, socket.IPPROTO_TCP, extensions, 0, states, 0, 0, b"", b"", 0, _ANY_COOKIE)
+        self._send(_SOCK_DIAG_BY_FAMILY, _REQUEST | _DUMP, ask + attribute)
 
     def _read_dump(self, found: list[KernelConnection]) -> bool:
         """Add the messages of one read, and tell whether the dump ends with it; the loop is the hot one."""
@@ -217,14 +233,30 @@ class Endings:
                     raise
                 self.lost += 1
                 continue
-            ended += [
-                (KernelConnection._make(_MESSAGE.unpack_from(message)), info_in(message))
-                for message in _messages(data)
-            ]
+            ended += map(_parse, _split(data)[0])
 
 
-def info_in(message: bytes) -> TcpInfo | None:
-    """The `struct tcp_info` among the attributes of one sock_diag message, None where there is none."""
+def _split(data: bytes) -> tuple[list[bytes], bool]:
+    """The sock_diag messages of one read, and whether they are the last; OSError where one is an error."""
+    messages: list[bytes] = []
+    position = 0
+    while position < len(data):
+        length, kind = _LENGTH_AND_TYPE.unpack_from(data, position)
+        message = data[position : position + length]
+        if kind != _SOCK_DIAG_BY_FAMILY:
+            _raise_error(kind, message)
+            return messages, True
+        messages.append(message)
+        position += length + 3 & ~3
+    return messages, False
+
+
+def _parse(message: bytes) -> tuple[KernelConnection, TcpInfo | None]:
+    return KernelConnection._make(_MESSAGE.unpack_from(message)), _info_in(message)
+
+
+def _info_in(message: bytes) -> TcpInfo | None:
+    """The `struct tcp_info` among the attributes of a message, None where there is none."""
     position = _MESSAGE.size
     while position + _ATTRIBUTE.size <= len(message):
         length, kind = _ATTRIBUTE.unpack_from(message, position)
@@ -232,19 +264,6 @@ def info_in(message: bytes) -> TcpInfo | None:
             return tcp_info.parse(message[position + _ATTRIBUTE.size : position + length])
         position += max(length, _ATTRIBUTE.size) + 3 & ~3
     return None
-
-
-def _messages(data: bytes) -> Iterator[bytes]:
-    """The sock_diag messages of one read; OSError where the kernel reports one."""
-    position = 0
-    while position < len(data):
-        length, kind = _LENGTH_AND_TYPE.unpack_from(data, position)
-        message = data[position : position + length]
-        if kind != _SOCK_DIAG_BY_FAMILY:
-            _raise_error(kind, message)
-            return
-        yield message
-        position += length + 3 & ~3
 
 
 def _raise_error(kind: int, message: bytes) -> None:

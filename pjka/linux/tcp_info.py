@@ -11,6 +11,7 @@ from pjka.linux.sockopts import borrowed
 
 _LEAST = 104
 _LAYOUT = struct.Struct("=8B24I4Q6I4Q2I2Q")
+_LAST_RECEIVED = struct.Struct("=52x2I")
 
 
 class TcpState(IntEnum):
@@ -88,3 +89,11 @@ def read(fd: int) -> TcpInfo:
     """Ask the kernel about the connection behind ``fd``; OSError where it is no TCP socket."""
     with borrowed(fd) as options:
         return parse(options.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512))
+
+
+def silence(fd: int) -> float:
+    """Seconds since anything came from the peer, as the kernel's keep-alive counts; OSError as for `read`."""
+    with borrowed(fd) as options:
+        data = options.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LEAST)
+    data_ago, ack_ago = _LAST_RECEIVED.unpack_from(data)
+    return float(min(data_ago, ack_ago)) / 1000

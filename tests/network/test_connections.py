@@ -123,6 +123,18 @@ def test_look_gives_the_kernels_account_of_one_connection(kernel, pair):
     assert info.bytes_received == 7
 
 
+def test_accounts_are_those_of_look(kernel, pair):
+    _, pbx = pair
+    ((found, info),) = [one for one in kernel.accounts() if one[0].inode == inode(pbx)]
+    looked = kernel.look(found)
+    assert looked
+    assert info
+    assert looked[1]
+    assert looked[0]._replace(timer_ms=0) == found._replace(timer_ms=0)
+    assert (info.state, info.rtt) == (TcpState.ESTABLISHED, looked[1].rtt)
+    assert kernel.connections()
+
+
 def test_look_at_a_connection_that_is_gone_finds_neither_it_nor_its_listener(kernel, listener, pair):
     phone, pbx = pair
     found = entry(kernel, pbx)
