@@ -133,12 +133,17 @@ class EventHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count it; called with the handler's lock held."""
+        try:
+            kind = _kind(record)
+        except (TypeError, ValueError, KeyError):  # arguments that do not fit the message
+            return self.handleError(record)
         now = self._clock()
         self._report(self._repeats.due(now))
-        if self._repeats.admit(_kind(record), now):
+        if self._repeats.admit(kind, now):
             super().emit(record)
         elif self._timer is None:
             self._wait()
+        return None
 
     def close(self) -> None:
         """Write the counts that are still held."""
@@ -171,7 +176,7 @@ class EventHandler(logging.StreamHandler[TextIO]):
 def _kind(record: logging.LogRecord) -> tuple[str | int, ...]:
     """What makes two lines repeats of one another: all but numbers, and the fields that tell peers apart."""
     values = getattr(record, "fields", {})
-    message = _NUMBERS.sub("#", str(record.msg))
+    message = _NUMBERS.sub("#", record.getMessage())
     return (
         record.name,
         record.levelno,

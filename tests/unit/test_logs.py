@@ -227,6 +227,14 @@ def test_handler_takes_numbers_in_foreign_text_for_repeats(
     assert len(stream.getvalue().splitlines()) == 2
 
 
+def test_handler_keeps_foreign_texts_apart(handler: EventHandler, stream: io.StringIO) -> None:
+    for text in ("bind error", "TLS error") * 3:
+        made = record("%s")
+        made.args = (text,)
+        handler.handle(made)
+    assert len(stream.getvalue().splitlines()) == 4
+
+
 def test_handler_keeps_causes_and_transports_apart(handler: EventHandler, stream: io.StringIO) -> None:
     for transport in ("a", "b"):
         for cause in ("reset", "keepalive"):
