@@ -61,6 +61,11 @@ class Listener:
     descriptor: Descriptor | None
 
     @property
+    def address(self) -> str:
+        """Host and port, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def selector(self) -> Selector:
         """What makes a request leave through this transport."""
         kind = TPSELECTOR_TRANSPORT if self.protocol == "udp" else TPSELECTOR_LISTENER

@@ -1,0 +1,193 @@
+"""The transports of a configuration, started on an endpoint; one that fails leaves its siblings alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pjka import enforce
+from pjka.conf.objects import Transport
+from pjka.errors import PjkaError
+from pjka.events import Drift, Events, TransportDown, TransportFailed, TransportUp
+from pjka.keepalive.platforms import IPPROTO_TCP, LINUX, SocketOption
+from pjka.keepalive.policy import Policy
+from pjka.logs import fields
+from pjka.pjproject.endpoint import Endpoint, HostedEndpoint
+from pjka.pjproject.transports import Listener, failure, start_listener, stop_listener
+
+logger = logging.getLogger(__name__)
+
+_NO_DELAY = SocketOption(IPPROTO_TCP, 1, 1, "TCP_NODELAY")
+_PLACES = {
+    "SO_KEEPALIVE": "tcp_keepalive_enable",
+    "TCP_KEEPIDLE": "tcp_keepalive_idle_time",
+    "TCP_KEEPINTVL": "tcp_keepalive_interval_time",
+    "TCP_KEEPCNT": "tcp_keepalive_probe_count",
+    "TCP_USER_TIMEOUT": "tcp_user_timeout",
+}
+
+
+def wanted_options(policy: Policy) -> tuple[SocketOption, ...]:
+    """What every socket of a transport with this policy should have, in the order in which to set it.
+
+    TCP_NODELAY is what Asterisk always sets (``config_transport.c``); it comes last because it has nothing to
+    do with keeping alive, and some engines have room for four options only.
+    """
+    return (*policy.tcp.socket_options(LINUX), _NO_DELAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A transport of the configuration, its policy, and its listener, or else the problem that it has."""
+
+    transport: Transport
+    policy: Policy
+    listener: Listener | None
+    problem: str = ""
+    drift: tuple[str, ...] = ()
+
+
+class Listeners:
+    """The started transports by their ids. To be used on the reactor's thread, but for reading."""
+
+    def __init__(
+        self, endpoint: Endpoint | HostedEndpoint, events: Events, *, trial_reachable: bool = False
+    ) -> None:
+        self._endpoint = endpoint
+        self._events = events
+        self._trial_reachable = trial_reachable
+        self._started: dict[str, Started] = {}
+        self._owners: dict[int, str] = {}
+
+    @property
+    def all(self) -> Mapping[str, Started]:
+        """The transports in the order of the configuration."""
+        return self._started
+
+    def owner(self, factory: int) -> str:
+        """The id of the transport that a factory of pjproject belongs to, "" for none of ours."""
+        return self._owners.get(factory, "")
+
+    def policy(self, transport: str) -> Policy | None:
+        """The policy of the transport with this id."""
+        started = self._started.get(transport)
+        return None if started is None else started.policy
+
+    def start(self, transport: Transport, policy: Policy) -> Started:
+        """Start a transport, and say once what keeps its connections alive, or why it does not start."""
+        try:
+            self._refuse_reachable(transport)
+            listener = start_listener(self._endpoint, transport, wanted_options(policy))
+        except PjkaError as error:
+            return self._failed(transport, policy, str(error))
+        self._owners[listener.pointer] = transport.id
+        started = Started(transport, policy, listener, drift=self._enforce(transport, policy, listener))
+        self._started[transport.id] = started
+        self._say_up(started)
+        return started
+
+    def stop(self, transport: str, reason: str) -> None:
+        """Close a transport's listener and forget the transport; its connections go on."""
+        started = self._started.pop(transport)
+        if started.listener is not None:
+            stop_listener(self._endpoint, started.listener)
+            self._owners.pop(started.listener.pointer, None)
+            logger.info("transport-down", extra=fields(transport=transport, reason=reason))
+            self._events.publish(TransportDown(transport=transport, reason=reason))
+
+    def change(self, transport: Transport, policy: Policy) -> Started:
+        """Give a running transport's listener new settings, without closing it."""
+        before = self._started[transport.id]
+        drift = self._enforce(transport, policy, before.listener) if before.listener else ()
+        started = Started(transport, policy, before.listener, before.problem, drift)
+        self._started[transport.id] = started
+        return started
+
+    def stop_all(self, reason: str) -> None:
+        """Close every listener."""
+        for transport in tuple(self._started):
+            self.stop(transport, reason)
+
+    def _refuse_reachable(self, transport: Transport) -> None:
+        if not self._endpoint.engine.loopback_only or self._trial_reachable:
+            return
+        if transport.bind is not None and not _is_loopback(transport.bind_host):
+            raise failure(
+                transport,
+                "bind",
+                f"the trial engine does not listen where other hosts can reach it ({transport.bind_host}),"
+                " because any of them could end this process; `make engine` builds the production engine,"
+                " --trial-engine overrules",
+            )
+
+    def _failed(self, transport: Transport, policy: Policy, problem: str) -> Started:
+        started = Started(transport, policy, None, problem)
+        self._started[transport.id] = started
+        self._say_failed(transport.id, problem)
+        return started
+
+    def _enforce(self, transport: Transport, policy: Policy, listener: Listener | None) -> tuple[str, ...]:
+        """Bring the listening socket, of which accepted ones are copies, to the policy and read it back."""
+        if listener is None or listener.descriptor is None:
+            return ()
+        outcome = enforce.apply(listener.descriptor.fd, wanted_options(policy))
+        for refusal in outcome.refused:
+            place = transport.places.get(_PLACES.get(refusal.option.symbol, ""), transport.place)
+            where = PjkaError(f"transport {transport.id}: {refusal}", file=place.file, line=place.line)
+            self._say_failed(transport.id, str(where))
+        return tuple(map(str, outcome.unmet))
+
+    def _say_up(self, started: Started) -> None:
+        listener, policy = started.listener, started.policy
+        assert listener is not None
+        up = TransportUp(
+            transport=listener.id,
+            protocol=listener.protocol,
+            bind=listener.address,
+            mechanism=policy.mechanism,
+            reason=policy.reason,
+        )
+        logger.info(
+            "transport-up",
+            extra=fields(transport=up.transport, bind=up.bind, mechanism=up.mechanism, reason=up.reason),
+        )
+        self._events.publish(up)
+
+    def _say_failed(self, transport: str, problem: str) -> None:
+        logger.error("transport-failed", extra=fields(transport=transport, problem=problem))
+        self._events.publish(TransportFailed(transport=transport, problem=problem))
+
+
+class Enforcer:
+    """Brings each connection to its transport's policy, and looks again whether it has stayed there."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    def first(self, fd: int, policy: Policy) -> tuple[str, ...]:
+        """Set on a new connection what pjproject had no room for; what is still unmet then is drift."""
+        return tuple(map(str, enforce.apply(fd, wanted_options(policy)).unmet))
+
+    def again(self, serial: int, peer: str, fd: int, policy: Policy) -> tuple[str, ...]:
+        """Mend what has changed on a connection since, and publish it."""
+        outcome = enforce.apply(fd, wanted_options(policy))
+        if outcome.drift:
+            self._events.publish(
+                Drift(
+                    serial=serial,
+                    transport=policy.transport,
+                    peer=peer,
+                    drift=tuple(map(str, outcome.drift)),
+                    mended=outcome.holds,
+                )
+            )
+        return tuple(map(str, outcome.unmet))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,117 @@
+"""Transport management: a configuration's transports on an endpoint, kept alive as their policies say."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from pjka.check.policy import policies
+from pjka.conf.loader import Configuration
+from pjka.crlf import CrlfTick
+from pjka.events import Events
+from pjka.keepalive.policy import Mechanism
+from pjka.listeners import Enforcer, Listeners
+from pjka.monitors import Connection, Monitors, address
+from pjka.pjproject.callbacks import Callbacks
+from pjka.pjproject.endpoint import Endpoint, HostedEndpoint
+from pjka.status import Cause
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 30.0
+_SWEEP_SLICE = 100
+
+
+class TransportManagement:
+    """Everything that pjka does with an endpoint's transports.
+
+    The methods may be called from any thread but the reactor's callbacks, and wait for the reactor; none is
+    to be called with a lock held that a subscriber of ``events`` takes.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint | HostedEndpoint,
+        *,
+        trial_reachable: bool = False,
+        sweep_seconds: float = SWEEP_SECONDS,
+    ) -> None:
+        self.endpoint = endpoint
+        self.reactor = endpoint.reactor
+        self.events = Events()
+        self.listeners = Listeners(endpoint, self.events, trial_reachable=trial_reachable)
+        self.monitors = Monitors(
+            endpoint.native, self.reactor, self.events, self.listeners.owner, self._connection_up
+        )
+        self.crlf = CrlfTick(self.reactor, self.monitors, self.listeners.policy)
+        self.configuration: Configuration | None = None
+        self.loaded = 0.0
+        self._enforcer = Enforcer(self.events)
+        self._callbacks = Callbacks(endpoint.native, self.monitors)
+        self._sweep_seconds = sweep_seconds
+
+    def load(self, configuration: Configuration) -> None:
+        """Start the transports of ``configuration``; what fails is in ``listeners``, with the reason."""
+        self.reactor.call(lambda: self._load(configuration))
+
+    def unload(self) -> None:
+        """Close the listeners, give the connections back to pjproject, and hear of nothing more."""
+        self.reactor.call(self._unload)
+
+    def kill(self, serial: int) -> bool:
+        """Close a connection now; False if there is none with this serial."""
+        return self.reactor.call(lambda: self.monitors.end(serial, Cause.KILLED))
+
+    def transport_id(self, transport: str) -> int | None:
+        """What pjsua2 calls a transport of the configuration, None if it has not started."""
+        started = self.listeners.all.get(transport)
+        return started.listener.transport_id if started and started.listener else None
+
+    def _load(self, configuration: Configuration) -> None:
+        self._callbacks.install()
+        self.monitors.idle_limit = configuration.system.timer_b / 1000
+        wanted = policies(configuration)
+        for transport in configuration.transports.values():
+            self.listeners.start(transport, wanted[transport.id])
+        self.configuration = configuration
+        self.loaded = time.time()
+        self.crlf.set(configuration.global_.keep_alive_interval)
+        self.reactor.call_later(self._sweep_seconds, self._sweep)
+
+    def _unload(self) -> None:
+        if self.configuration is None:
+            return
+        self.configuration = None
+        self.crlf.set(0)
+        self.listeners.stop_all("unloaded")
+        self._callbacks.remove()
+        self.monitors.release_all()
+
+    def _connection_up(self, connection: Connection) -> None:
+        policy = self.listeners.policy(connection.transport)
+        if policy is None or (policy.mechanism is Mechanism.NONE and not connection.incoming):
+            self.monitors.let_go(connection)
+        if policy is not None and connection.descriptor is not None:
+            connection.drift = self._enforcer.first(connection.descriptor.fd, policy)
+
+    def _sweep(self) -> None:
+        """Look at every connection again, a slice per turn so that the reactor stays quick."""
+        if self.configuration is None:
+            return
+        self._sweep_slice(list(self.monitors))
+        self.reactor.call_later(self._sweep_seconds, self._sweep)
+
+    def _sweep_slice(self, rest: list[Connection]) -> None:
+        for connection in rest[:_SWEEP_SLICE]:
+            self.enforce_again(connection)
+        if len(rest) > _SWEEP_SLICE:
+            self.reactor.call_later(0, lambda: self._sweep_slice(rest[_SWEEP_SLICE:]))
+
+    def enforce_again(self, connection: Connection) -> None:
+        """Bring a connection to its policy; on the reactor's thread."""
+        policy = self.listeners.policy(connection.transport)
+        descriptor = connection.descriptor
+        if policy is None or descriptor is None or not descriptor.valid:
+            return
+        peer = address(connection.peer)
+        connection.drift = self._enforcer.again(connection.serial, peer, descriptor.fd, policy)
