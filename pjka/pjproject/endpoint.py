@@ -173,9 +173,7 @@ def _configuration(settings: EndpointSettings) -> Any:
 
 
 def _log_level() -> int:
-    if logger.isEnabledFor(logging.DEBUG):
-        return 4
-    return 3 if logger.isEnabledFor(logging.INFO) else 2
+    return 4 if logger.isEnabledFor(logging.DEBUG) else 2
 
 
 def _log(level: int, data: int, length: int) -> None:
