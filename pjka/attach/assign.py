@@ -1,0 +1,153 @@
+"""Which transport a foreign socket belongs to. Pure: addresses and objects in, names out.
+
+A listener belongs to the transport with its bind address and port, and what it accepted has its port. An
+outgoing connection has a port of its own: only its peer tells, and a PBX talks to databases and web servers
+too. So it is assigned only where an object of `pjsip.conf` or a contact leads to that very address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import sipmessage
+
+from pjka.conf.loader import Configuration
+from pjka.conf.objects import Transport
+
+Address = tuple[str, int]
+Resolver = Callable[[str], Iterable[str]]
+
+STREAMS = ("tcp", "tls")
+_WILDCARDS = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where a connection belongs: a transport's id, or "" with the reason in ``note``."""
+
+    transport: str
+    incoming: bool
+    note: str = ""
+
+
+UNASSIGNED = Assignment("", incoming=False, note="nothing in pjsip.conf leads to this peer")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object that leads to a peer: ``transport`` is the one it names, "" where it names none."""
+
+    uri: str
+    transport: str = ""
+
+
+class Assigner:
+    """Assigns sockets to the tcp and tls transports of one configuration.
+
+    ``default`` is the transport of outgoing connections to peers that nothing in the configuration leads to.
+    """
+
+    def __init__(
+        self, transports: Mapping[str, Transport], peers: Mapping[Address, str], default: str = ""
+    ) -> None:
+        self._streams = {
+            name: transport for name, transport in transports.items() if transport.protocol in STREAMS
+        }
+        self._peers = peers
+        self._default = default
+        self._listening: dict[Address, str] = {}
+
+    def listeners(self, held: Iterable[Address]) -> dict[Address, str]:
+        """Assign the process's listening addresses; those of no transport are left out.
+
+        `connection` goes by the latest answer.
+        """
+        self._listening = {
+            address: name for address in held if (name := self._transport_at(address)) is not None
+        }
+        return self._listening
+
+    def connection(self, local: Address, remote: Address) -> Assignment:
+        """Assign a connection of the process."""
+        for address in (local, *((wildcard, local[1]) for wildcard in _WILDCARDS)):
+            if address in self._listening:
+                return Assignment(self._listening[address], incoming=True)
+        if remote in self._peers:
+            return Assignment(self._peers[remote], incoming=False)
+        if self._default:
+            return Assignment(self._default, incoming=False)
+        return UNASSIGNED
+
+    def _transport_at(self, address: Address) -> str | None:
+        for name, transport in self._streams.items():
+            if (canonical(transport.bind_host), transport.bind_port) == address:
+                return name
+        return None
+
+
+def peers(configuration: Configuration, contacts: Iterable[Target], resolve: Resolver) -> dict[Address, str]:
+    """The addresses that objects and ``contacts`` lead to, each with its transport.
+
+    It is the transport that the object names, else the only one of the protocol that its URI asks for.
+    ``resolve`` turns a host name into addresses; it is asked once for each.
+    """
+    streams = {
+        name: transport.protocol
+        for name, transport in configuration.transports.items()
+        if transport.protocol in STREAMS
+    }
+    found: dict[Address, str] = {}
+    for target in (*targets(configuration), *contacts):
+        for host, port, protocol in _hops(target.uri):
+            transport = _choose(target.transport, protocol, streams)
+            if transport:
+                default = 5061 if streams[transport] == "tls" else 5060
+                found.update({(canonical(address), port or default): transport for address in resolve(host)})
+    return found
+
+
+def targets(configuration: Configuration) -> Iterator[Target]:
+    """What the PBX connects to by its configuration: static contacts, registrars and proxies."""
+    for endpoint in configuration.endpoints.values():
+        yield Target(endpoint.outbound_proxy, endpoint.transport)
+        for aor in (configuration.aors[name] for name in endpoint.aors if name in configuration.aors):
+            yield Target(aor.outbound_proxy, endpoint.transport)
+            yield from (Target(uri, endpoint.transport) for uri in aor.contact)
+    for registration in configuration.registrations.values():
+        yield Target(registration.server_uri, registration.transport)
+        yield Target(registration.outbound_proxy, registration.transport)
+
+
+def canonical(host: str) -> str:
+    """An address as the kernel's is printed; an IPv4 one inside IPv6 is plain IPv4. Names stay."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def _hops(text: str) -> Iterator[tuple[str, int, str]]:
+    """Host, port and protocol of a URI; none for one that does not go over TCP or that cannot be read."""
+    try:
+        uri = sipmessage.URI.parse(text.strip().removeprefix("<").removesuffix(">"))
+    except ValueError:
+        return
+    secure = uri.scheme == "sips"
+    protocol = str(uri.parameters.get("transport") or ("tls" if secure else "")).lower()
+    if secure and protocol == "tcp":
+        protocol = "tls"
+    if protocol in ("", *STREAMS):
+        yield uri.host.strip("[]"), uri.port or 0, protocol
+
+
+def _choose(named: str, protocol: str, streams: Mapping[str, str]) -> str:
+    if named in streams:
+        return named
+    if named or not protocol:
+        return ""
+    of_that_kind = [name for name, kind in streams.items() if kind == protocol]
+    return of_that_kind[0] if len(of_that_kind) == 1 else ""

@@ -1,0 +1,274 @@
+"""The sockets of one process: found, assigned to transports, brought to the policy and looked after.
+
+Nothing here waits or reads a clock. Listing sockets costs the kernel a walk over all of them, so there are
+three kinds of look: `look_at_listeners` (microseconds), `look_for_outgoing` (the kernel leaves out what
+listeners accepted, which inherits their options), and `look_at_all` (with a share of the sockets read back).
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import logging
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from pjka.attach.assign import UNASSIGNED, Assigner, Assignment
+from pjka.attach.deaths import Death, cause_of
+from pjka.attach.held import Held, Wanted, bring, examine, restore
+from pjka.attach.reports import Reporter
+from pjka.enforce import Drift, Outcome
+from pjka.linux.connections import Diagnostics, KernelConnection
+from pjka.linux.process import Process
+from pjka.linux.tcp_info import TcpInfo, TcpState
+from pjka.status import Cause
+
+_PATIENCE = 5.0
+_DEATHS = 1000
+
+
+class Attachment:
+    """What is known of one process's TCP sockets; ``listeners`` and ``connections`` are by the kernel's
+    cookie.
+
+    ``now`` is seconds of a monotonic clock. An OSError from any method means that the process has ended
+    (ProcessLookupError) or that a right is missing (PermissionError).
+    """
+
+    def __init__(self, process: Process, kernel: Diagnostics, reporter: Reporter) -> None:
+        self.process = process
+        self.kernel = kernel
+        self.listeners: dict[int, Held] = {}
+        self.connections: dict[int, Held] = {}
+        self.deaths: deque[Death] = deque(maxlen=_DEATHS)
+        self._tell = reporter.tell
+        self._assigner = Assigner({}, {})
+        self._wanted: Mapping[str, Wanted] = {}
+        self._serials = itertools.count(1)
+        self._foreign: set[int] = set()
+        self._leaving: dict[int, tuple[Held, float]] = {}
+        self._killed: dict[int, Cause] = {}
+        self._turn: Iterator[int] = iter(())
+        self._refused: set[str] = set()
+
+    def configure(self, assigner: Assigner, wanted: Mapping[str, Wanted]) -> None:
+        """Go by another configuration: assign every socket anew and bring it to what is wanted now.
+
+        Where nothing is wanted any more, what was found is put back.
+        """
+        self._assigner, self._wanted = assigner, wanted
+        self._refused.clear()
+        self._assign_listeners()
+        self._settle([*self.listeners.values()])
+        self._assign(self.connections.values())
+        self._settle([*self.connections.values()])
+
+    def look_at_listeners(self, now: float) -> None:
+        """Notice listeners that came or went."""
+        seen = {one.cookie: one for one in self.kernel.listeners()}
+        gone = [self.listeners.pop(cookie) for cookie in self.listeners.keys() - seen.keys()]
+        came = self._take([one for one in seen.values() if one.cookie not in self.listeners], now)
+        self._foreign |= seen.keys() - {held.cookie for held in came} - self.listeners.keys()
+        self.listeners.update((held.cookie, held) for held in came)
+        if came or gone:
+            self._assign_listeners()
+            self._settle(came)
+        for held in gone:
+            self._tell("listener-gone", logging.WARNING, transport=held.assignment.transport)
+
+    def look_for_outgoing(self, now: float) -> None:
+        """Notice new connections that no listener accepted."""
+        ports = {held.connection.local[1] for held in self.listeners.values()}
+        self._welcome(self.kernel.connections(besides=sorted(ports)), now)
+
+    def look_at_all(self, now: float, share: float) -> None:
+        """Notice what came and went, mend what drifted, and read back a ``share`` (0 to 1) of the sockets."""
+        seen = {one.cookie: one for one in self.kernel.connections()}
+        for cookie in self._leaving.keys() & seen.keys():
+            self.connections[cookie] = self._leaving.pop(cookie)[0]
+        for cookie in self.connections.keys() - seen.keys():
+            self._leaving[cookie] = self.connections.pop(cookie), now
+        suspects = []
+        for cookie, held in self.connections.items():
+            held.connection = seen[cookie]
+            if held.looks_wrong():
+                suspects.append(held)
+        suspects += self._next_in_turn(share)
+        self._welcome(seen.values(), now)
+        listening = self.listeners.keys()
+        others = {cookie for cookie, one in seen.items() if one.inode and cookie not in self.connections}
+        self._foreign = others | {cookie for cookie in self._foreign if cookie in listening}
+        self._examine([*suspects, *self.listeners.values()])
+        self._bury_the_silent(now)
+
+    def retry_postponed(self) -> None:
+        """Set the user timeout on connections whose peer has answered by now."""
+        for held in [held for held in self.connections.values() if held.postponed]:
+            self._bring(held)
+
+    def ended(self, endings: Iterable[tuple[KernelConnection, TcpInfo | None]], now: float) -> None:
+        """Record the connections that the kernel has freed (`pjka.linux.connections.Endings`)."""
+        for ending, info in endings:
+            held = self._part_with(ending.cookie)
+            if held is not None and info is not None:
+                self._bury(held, self._cause(held, ending, info), now, info.last_ack_received / 1000)
+
+    def process_gone(self, now: float) -> None:
+        """Record the end of all that is left, after the process has ended."""
+        for held in self.connections.values():
+            self._bury(held, Cause.PROCESS_GONE, now, None)
+        self.connections.clear()
+        self.listeners.clear()
+
+    def kill(self, held: Held, cause: Cause) -> bool:
+        """End a connection, so that its owner gets an error at once; False where it has ended already.
+
+        OSError EPERM without CAP_NET_ADMIN, EOPNOTSUPP where the kernel cannot.
+        """
+        self._killed[held.cookie] = cause
+        return self.kernel.destroy(held.connection)
+
+    def restore(self) -> None:
+        """Put back on every socket what was found, listeners first."""
+        self._wanted = {}
+        self._settle([*self.listeners.values()])
+        self._settle([*self.connections.values()])
+
+    def unmet(self) -> list[Held]:
+        """The sockets that lack something that is wanted of them."""
+        every = (*self.listeners.values(), *self.connections.values())
+        return [held for held in every if held.unmet or held.postponed]
+
+    def _welcome(self, seen: Iterable[KernelConnection], now: float) -> None:
+        new = [one for one in seen if one.inode and one.cookie not in self.connections]
+        came = self._take(new, now)
+        self.connections.update((held.cookie, held) for held in came)
+        self._assign(came)
+        self._settle(came)
+
+    def _take(self, new: Iterable[KernelConnection], now: float) -> list[Held]:
+        """Those of the new sockets that the process has open."""
+        unknown = [one for one in new if one.cookie not in self._foreign]
+        if not unknown:
+            return []
+        known = {held.fd for held in (*self.listeners.values(), *self.connections.values())}
+        fds = self.process.sockets(known)
+        return [Held(next(self._serials), one, fds[one.inode], now) for one in unknown if one.inode in fds]
+
+    def _assign_listeners(self) -> None:
+        names = self._assigner.listeners([held.connection.local for held in self.listeners.values()])
+        for held in self.listeners.values():
+            name = names.get(held.connection.local)
+            held.assignment = UNASSIGNED if name is None else Assignment(name, incoming=True)
+
+    def _assign(self, connections: Iterable[Held]) -> None:
+        for held in connections:
+            held.assignment = self._assigner.connection(held.connection.local, held.connection.remote)
+
+    def _settle(self, sockets: list[Held]) -> None:
+        """Bring sockets to what is wanted of them, and tell what that came to in one line per transport."""
+        sums: dict[str, Counter[str]] = {}
+        for held in sockets:
+            held.wanted = self._wanted.get(held.assignment.transport)
+            outcome = self._bring(held)
+            if outcome is not None:
+                total = sums.setdefault(held.assignment.transport, Counter(sockets=0, changed=0, unmet=0))
+                total.update(sockets=1, changed=bool(outcome.drift), unmet=not outcome.holds)
+        for name, total in sums.items():
+            self._tell(
+                "applied", logging.WARNING if total["unmet"] else logging.INFO, transport=name, **total
+            )
+
+    def _bring(self, held: Held) -> Outcome | None:
+        """None where nothing was to be done, or where the process has let go of the socket."""
+        try:
+            if held.wanted is not None:
+                outcome = bring(self.process, held, held.wanted)
+            elif held.before:
+                outcome = restore(self.process, held)
+            else:
+                return None
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            return None
+        self._tell_refusals(held, outcome)
+        return outcome
+
+    def _tell_refusals(self, held: Held, outcome: Outcome) -> None:
+        name = held.assignment.transport
+        for reason in {f"{name}: {refusal}" for refusal in outcome.refused} - self._refused:
+            self._refused.add(reason)
+            self._tell("refused", logging.ERROR, transport=name, reason=reason)
+
+    def _examine(self, sockets: Iterable[Held]) -> None:
+        for held in sockets:
+            drift = self._drift(held)
+            if drift:
+                self._tell("drift", logging.WARNING, **members_of(held), drift="; ".join(map(str, drift)))
+                self._bring(held)
+
+    def _drift(self, held: Held) -> tuple[Drift, ...]:
+        if held.wanted is None:
+            return ()
+        try:
+            return examine(self.process, held, held.wanted)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            return ()
+
+    def _next_in_turn(self, share: float) -> list[Held]:
+        count = -int(-len(self.connections) * share // 1)
+        cookies = [*itertools.islice(self._turn, count)]
+        if len(cookies) < count:
+            self._turn = iter([*self.connections])
+            cookies += itertools.islice(self._turn, count - len(cookies))
+        return [held for cookie in cookies if (held := self.connections.get(cookie)) is not None]
+
+    def _part_with(self, cookie: int) -> Held | None:
+        if cookie in self._leaving:
+            return self._leaving.pop(cookie)[0]
+        return self.connections.pop(cookie, None)
+
+    def _cause(self, held: Held, ending: KernelConnection, info: TcpInfo) -> Cause:
+        if ending.cookie in self._killed:
+            return self._killed.pop(ending.cookie)
+        rest = self.kernel.look(ending)
+        last, after = TcpState(held.connection.state), TcpState(rest[0].state) if rest else None
+        return cause_of(last, info, after, incoming=held.assignment.incoming)
+
+    def _bury_the_silent(self, now: float) -> None:
+        """Record those that are gone from the kernel's list and whose end was not told."""
+        for cookie, (held, since) in [*self._leaving.items()]:
+            if now - since > _PATIENCE:
+                del self._leaving[cookie]
+                self._bury(held, self._killed.pop(cookie, Cause.UNKNOWN), now, None)
+
+    def _bury(self, held: Held, cause: Cause, now: float, silent: float | None) -> None:
+        ours = cause in (Cause.PROCESS_GONE, Cause.CLOSED, Cause.PEER_CLOSED)
+        self.deaths.append(
+            Death(
+                serial=held.serial,
+                transport=held.assignment.transport,
+                incoming=held.assignment.incoming,
+                local=held.connection.local,
+                remote=held.connection.remote,
+                since=held.since,
+                at=now,
+                cause=cause,
+                silent=silent,
+            )
+        )
+        level = logging.INFO if ours else logging.WARNING
+        self._tell("connection-down", level, **members_of(held), cause=str(cause), silent=silent)
+
+
+def members_of(held: Held) -> dict[str, object]:
+    """What a report says of a connection or listener."""
+    host, port = held.connection.remote
+    return {
+        "serial": held.serial,
+        "transport": held.assignment.transport,
+        "peer": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+    }

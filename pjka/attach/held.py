@@ -1,0 +1,129 @@
+"""What `attach` remembers of each socket of the process, and how it brings one to its policy."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pjka import enforce
+from pjka.attach.assign import UNASSIGNED, Assignment
+from pjka.enforce import Drift, Outcome
+from pjka.keepalive.platforms import Platform, SocketOption
+from pjka.keepalive.policy import Policy
+from pjka.linux import tcp_info
+from pjka.linux.connections import KernelConnection, Timer
+from pjka.linux.process import Process
+from pjka.linux.tcp_info import TcpState
+
+Found = tuple[SocketOption, ...]
+
+# the kernel may round a timer up by an eighth
+_TIMER_SLACK = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of one transport's sockets; ``patient`` is the same without the user timeout (seconds).
+
+    ``longest``: milliseconds beyond which the keep-alive timer of a socket is not the one wanted, 0
+    without one.
+    """
+
+    options: tuple[SocketOption, ...]
+    patient: tuple[SocketOption, ...]
+    user_timeout: float
+    longest: int
+
+    @classmethod
+    def by(cls, policy: Policy, platform: Platform) -> Wanted | None:
+        """What the policy wants of the kernel; None where it wants nothing."""
+        tcp = policy.tcp
+        if not tcp.enable and not tcp.user_timeout:
+            return None
+        options = tcp.socket_options(platform)
+        name = platform.user_timeout.name if platform.user_timeout else None
+        patient = tuple(option for option in options if option.name != name)
+        timers = tcp.timers(platform)
+        longest = int(max(timers.idle, timers.interval) * 1000) + _TIMER_SLACK if tcp.enable else 0
+        return cls(options, patient, tcp.user_timeout or 0.0, longest)
+
+
+@dataclass(slots=True)
+class Held:
+    """One socket of the process: a listener or a connection.
+
+    ``before`` is what the kernel held for it before pjka changed anything. ``postponed``: its user timeout is
+    still to be set. ``unmet``: what is not as wanted.
+    """
+
+    serial: int
+    connection: KernelConnection
+    fd: int
+    since: float
+    assignment: Assignment = UNASSIGNED
+    wanted: Wanted | None = None
+    before: Found = ()
+    postponed: bool = False
+    unmet: tuple[Drift, ...] = ()
+
+    @property
+    def cookie(self) -> int:
+        """The kernel's number of the socket, never used again."""
+        return self.connection.cookie
+
+    def looks_wrong(self) -> bool:
+        """Whether its timer alone shows, without asking, that it lacks the keep-alive wanted."""
+        if self.wanted is None or self.wanted.longest == 0 or self.connection.state != TcpState.ESTABLISHED:
+            return False
+        timer = self.connection.timer
+        return timer == Timer.OFF or (
+            timer == Timer.KEEPALIVE and self.connection.timer_ms > self.wanted.longest
+        )
+
+
+def bring(process: Process, held: Held, wanted: Wanted) -> Outcome:
+    """Bring the socket to what is wanted, and note what it came to; OSError where the process let go of it.
+
+    A connection on which nothing came for longer than the user timeout must not get that at once: its first
+    probe goes out now, and with the user timeout already exceeded a single lost packet would end a live
+    connection. It gets it as soon as the peer has answered.
+    """
+    with process.duplicate(held.fd, held.connection.inode) as copy:
+        late = (
+            wanted.user_timeout
+            and held.connection.remote[1]
+            and tcp_info.silence(copy) >= wanted.user_timeout
+        )
+        outcome = enforce.apply(copy, wanted.patient if late else wanted.options)
+    held.postponed = bool(late)
+    held.unmet = outcome.unmet
+    held.before = _earliest(held.before, outcome.drift)
+    return outcome
+
+
+def examine(process: Process, held: Held, wanted: Wanted) -> tuple[Drift, ...]:
+    """What is not as wanted on the socket now; OSError where the process let go of it."""
+    with process.duplicate(held.fd, held.connection.inode) as copy:
+        return enforce.check(copy, wanted.patient if held.postponed else wanted.options)
+
+
+def restore(process: Process, held: Held) -> Outcome:
+    """Put back what the kernel held before; OSError where the process let go of the socket."""
+    with process.duplicate(held.fd, held.connection.inode) as copy:
+        outcome = enforce.apply(copy, held.before)
+    held.unmet = outcome.unmet
+    held.before = ()
+    return outcome
+
+
+def _earliest(before: Found, drift: Sequence[Drift]) -> Found:
+    known = {option.name for option in before}
+    new = tuple((seen.option, seen.found) for seen in drift if seen.option.name not in known)
+    return before + _values(new) if new else before
+
+
+@functools.lru_cache(maxsize=64)
+def _values(found: tuple[tuple[SocketOption, int], ...]) -> Found:
+    """One value for all the sockets that were alike, which thousands are."""
+    return tuple(replace(option, value=value) for option, value in found)
