@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,15 @@ def inside(root: Path | None, path: str) -> Path:
         current = root if target.is_absolute() else current
         pending.extend(reversed(target.parts[1:] if target.is_absolute() else target.parts))
     return current
+
+
+def current_user() -> str:
+    """Who this process is to the file system, for a message."""
+    number = os.geteuid()
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"
 
 
 def state(root: Path | None, path: str) -> FileState:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from pjka.conf.document import fold
 from pjka.conf.values import parse_list
 
 _URL_MAX: Final = 511
@@ -33,7 +34,7 @@ def parse_uri(text: str) -> str:
     """A URI within Asterisk's limits; raises ValueError for any other (``ast_sip_validate_uri_length``)."""
     bare = text[1:-1] if text.startswith("<") and text.endswith(">") else text
     scheme, colon, rest = bare.partition(":")
-    if len(text) > _URL_MAX or not colon or scheme.lower() not in ("sip", "sips"):
+    if len(text) > _URL_MAX or not colon or fold(scheme) not in ("sip", "sips"):
         raise ValueError(_URI)
     host = bare.split("@", 1)[1] if "@" in bare else rest
     _check_host(host)
@@ -85,6 +86,6 @@ def _check_host(host: str) -> None:
 
 def _algorithm(name: str) -> tuple[str, int]:
     try:
-        return _DIGEST_LENGTHS[name.lower()]
+        return _DIGEST_LENGTHS[fold(name)]
     except KeyError:
         raise ValueError(f"one of {_ALGORITHMS}") from None

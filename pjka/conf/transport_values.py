@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
+from pjka.conf.document import fold
 from pjka.conf.values import INT32_MAX, int_between, one_of, parse_double, parse_int
 
 Protocol = Literal["udp", "tcp", "tls", "ws", "wss", "flow"]
@@ -32,6 +33,8 @@ parse_keepalive: Final = one_of(_KEEPALIVES)
 parse_outbound_version: Final = one_of(_VERSIONS)
 parse_recover: Final = one_of(_RECOVERS)
 parse_firewall_timeout: Final = int_between(1, INT32_MAX)
+
+MAX_CIPHERS: Final = 64
 
 _BIND: Final = "an address, [IPv6 address] or host name, and a port up to 65535"
 _NETWORK: Final = "networks as address/bits or address/mask, separated by commas without blanks"
@@ -82,19 +85,19 @@ def parse_tos(text: str) -> int:
     if match := _LEADING_INTEGER.match(text.lstrip()[:30]):
         return _strtol(match[0]) & 0xFF
     try:
-        return _DSCP[text.lower()] << 2
+        return _DSCP[fold(text)] << 2
     except KeyError:
         raise ValueError("a number or one of CS0 to CS7, AF11 to AF43, EF") from None
 
 
 def parse_system_int(text: str) -> int | None:
     """A 32-bit integer, or ``system`` (None) for what the kernel has."""
-    return None if text.lower() == "system" else parse_int(text)
+    return None if fold(text) == "system" else parse_int(text)
 
 
 def parse_user_timeout(text: str) -> float | Literal["auto"] | None:
     """Seconds above 0, ``auto``, or ``no`` (None)."""
-    word = text.lower()
+    word = fold(text)
     if word == "auto":
         return "auto"
     if word == "no":
@@ -104,7 +107,7 @@ def parse_user_timeout(text: str) -> float | Literal["auto"] | None:
 
 def parse_flow_timer(text: str) -> int | Literal["battery"]:
     """Seconds above 0, or ``battery`` for RFC 5626's longer range for devices that save power."""
-    return "battery" if text.lower() == "battery" else int_between(1, INT32_MAX)(text)
+    return "battery" if fold(text) == "battery" else int_between(1, INT32_MAX)(text)
 
 
 def parse_pong_timeout(text: str) -> float:

@@ -6,8 +6,11 @@ The rules are those of ``ast_true`` (``main/utils.c``) and ``ast_parse_arg`` (``
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
+
+from pjka.conf.document import fold
 
 T = TypeVar("T")
 
@@ -16,6 +19,7 @@ INT32_MAX: Final = 2**31 - 1
 UINT32_MAX: Final = 2**32 - 1
 
 _TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})
+_FALSE: Final = frozenset({"no", "false", "n", "f", "0", "off"})
 # what strtol and strtod skip in front
 _BLANK: Final = " \t\n\v\f\r"
 _INTEGER: Final = re.compile(r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|0([0-7]*)|([1-9][0-9]*))", re.ASCII)
@@ -33,7 +37,13 @@ def parse_text(text: str) -> str:
 
 def parse_bool(text: str) -> bool:
     """True for ``yes``, ``true``, ``y``, ``t``, ``1`` and ``on`` in any case, else false; never fails."""
-    return text.lower() in _TRUE
+    return fold(text) in _TRUE
+
+
+def is_boolean_word(text: str) -> bool:
+    """Whether ``text`` is a word for true or for false; :func:`parse_bool` takes all else for false."""
+    word = fold(text)
+    return word in _TRUE or word in _FALSE
 
 
 def parse_int(text: str) -> int:
@@ -82,7 +92,7 @@ def one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
 
     def parse(text: str) -> T:
         try:
-            return choices[text.lower()]
+            return choices[fold(text)]
         except KeyError:
             raise ValueError(expected) from None
 
@@ -91,7 +101,7 @@ def one_of(choices: Mapping[str, T]) -> Callable[[str], T]:
 
 def parse_list(text: str) -> tuple[str, ...]:
     """Comma-separated words without the blanks around them; empty ones are left out."""
-    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+    return tuple([word for part in text.split(",") if (word := part.strip())])
 
 
 def _integer(text: str, low: int, high: int) -> int:
@@ -123,6 +133,6 @@ def _in_range(value: float, number: str) -> float:
     """Refuse what strtod reports as ERANGE: overflow, and a number too small for a normal double."""
     mantissa = re.split("[pP]" if "x" in number.lower() else "[eE]", number)[0].lower().removeprefix("0x")
     zero = not any(digit in "123456789abcdef" for digit in mantissa)
-    if abs(value) == float("inf") or (abs(value) < 2.2250738585072014e-308 and not zero):
+    if abs(value) == float("inf") or (abs(value) < sys.float_info.min and not zero):
         raise ValueError("a number that fits a double")
     return value

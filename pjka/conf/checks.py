@@ -1,0 +1,166 @@
+"""What Asterisk says about an object as a whole, once all its options are read (its ``apply`` handlers).
+
+A check yields problems; one whose code rejects means that Asterisk does not load the object. What Asterisk
+corrects by itself, the ``settle`` functions correct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from pjka.conf.objects import Aor, Auth, Global, Registration, System, Transport
+from pjka.conf.report import Problem
+from pjka.conf.sip_values import parse_uri
+from pjka.conf.transport_values import MAX_CIPHERS
+
+KEEPALIVE_TIMES: Final = (
+    "tcp_keepalive_idle_time",
+    "tcp_keepalive_interval_time",
+    "tcp_keepalive_probe_count",
+)
+KEEPALIVE_OPTIONS: Final = ("tcp_keepalive_enable", *KEEPALIVE_TIMES)
+
+# net/ipv4/tcp.h: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT
+_KERNEL_LIMITS: Final = dict(zip(KEEPALIVE_TIMES, (32767, 32767, 127), strict=True))
+_TLS_FILES: Final = ("ca_list_file", "ca_list_path", "cert_file", "priv_key_file")
+_TIMER_T1_MIN: Final = 100
+_TIMER_B_PER_T1: Final = 64
+
+
+def check_transport(transport: Transport) -> Iterator[Problem]:
+    """``transport_apply`` in ``config_transport.c``, and what TCP keep-alive needs."""
+    if transport.bind is None and transport.protocol != "flow":
+        yield Problem("option-missing", None, "bind is not set")
+    if transport.external_signaling_address and transport.external_signaling_hostname:
+        names = "external_signaling_address and external_signaling_hostname"
+        yield Problem("exclusive-options", "external_signaling_hostname", f"both {names} are set")
+    if len(dict.fromkeys(transport.cipher)) > MAX_CIPHERS:
+        yield Problem("too-many-ciphers", "cipher", f"more than {MAX_CIPHERS} ciphers")
+    if transport.async_operations != 1:
+        yield Problem(
+            "async-operations", "async_operations", f"async_operations is {transport.async_operations}"
+        )
+    if transport.tos % 4:
+        yield Problem("tos-rounded", "tos", f"tos {transport.tos} becomes {_dscp_only(transport.tos)}")
+    if transport.protocol in ("ws", "wss"):
+        yield from _check_websocket(transport)
+    if transport.protocol in ("tcp", "tls"):
+        yield from _check_kernel_limits(transport)
+    else:
+        yield from _check_not_tcp(transport)
+
+
+def settle_transport(transport: Transport) -> Transport:
+    """What Asterisk makes of values that it corrects."""
+    return replace(
+        transport,
+        async_operations=1,
+        tos=_dscp_only(transport.tos),
+        cipher=tuple(dict.fromkeys(transport.cipher)),
+    )
+
+
+def check_aor(aor: Aor) -> Iterator[Problem]:
+    """Contacts that collapse into one (``location.c``)."""
+    if len(set(aor.contact)) < len(aor.contact):
+        repeated = next(uri for uri in aor.contact if aor.contact.count(uri) > 1)
+        yield Problem("contact-repeated", "contact", f"contact {repeated} is there more than once")
+
+
+def settle_aor(aor: Aor) -> Aor:
+    """Each contact once."""
+    if len(aor.contact) < 2:
+        return aor
+    return replace(aor, contact=tuple(dict.fromkeys(aor.contact)))
+
+
+def check_auth(auth: Auth) -> Iterator[Problem]:
+    """``auth_apply`` in ``config_auth.c``."""
+    if not auth.username:
+        yield Problem("option-missing", None, "username is not set")
+    if auth.auth_type == "google_oauth":
+        for name in ("refresh_token", "oauth_clientid", "oauth_secret"):
+            if not getattr(auth, name):
+                yield Problem("option-missing", "auth_type", f"google_oauth needs {name}")
+
+
+def check_algorithms(auth: Auth, settings: Global) -> Iterator[Problem]:
+    """The rest of ``auth_apply``: a digest for every algorithm, unless the password itself is there."""
+    if auth.password or auth.auth_type == "google_oauth":
+        return
+    uas = auth.supported_algorithms_uas or settings.default_auth_algorithms_uas
+    uac = auth.supported_algorithms_uac or settings.default_auth_algorithms_uac
+    missing = {*uas, *uac} - {digest.algorithm for digest in (*auth.md5_cred, *auth.password_digest)}
+    if missing:
+        text = f"there is neither a password nor a digest for {', '.join(sorted(missing))}"
+        yield Problem("option-missing", None, text, "Set password, or password_digest for each algorithm.")
+
+
+def check_registration(registration: Registration) -> Iterator[Problem]:
+    """``sip_outbound_registration_apply`` in ``res_pjsip_outbound_registration.c``."""
+    for name in ("server_uri", "client_uri"):
+        uri = getattr(registration, name)
+        if not uri:
+            yield Problem("option-missing", None, f"{name} is not set")
+        elif expected := _not_a_uri(uri):
+            yield Problem("bad-value", name, f"{name} is {uri!r}", f"Give {expected}.")
+    if registration.line and not registration.endpoint:
+        yield Problem("incomplete-pair", "line", "line is set without endpoint")
+    if registration.endpoint and not registration.line:
+        yield Problem("incomplete-pair", "endpoint", "endpoint is set without line=yes")
+
+
+def check_global(settings: Global) -> Iterator[Problem]:
+    """``global_apply`` in ``config_global.c``."""
+    for name in ("debug", "default_from_user"):
+        if not getattr(settings, name):
+            yield Problem("empty-value", name, f"{name} is empty")
+    yield from _check_kernel_limits(settings)
+
+
+def check_system(system: System) -> Iterator[Problem]:
+    """``system_apply`` in ``config_system.c``."""
+    raised = settle_system(system)
+    for name in ("timer_t1", "timer_b"):
+        said, used = getattr(system, name), getattr(raised, name)
+        if said != used:
+            yield Problem("timer-raised", name, f"{name} {said} ms becomes {used} ms")
+
+
+def settle_system(system: System) -> System:
+    """The timers, at least at their minimum."""
+    t1 = max(system.timer_t1, _TIMER_T1_MIN)
+    return replace(system, timer_t1=t1, timer_b=max(system.timer_b, _TIMER_B_PER_T1 * t1))
+
+
+def _check_websocket(transport: Transport) -> Iterator[Problem]:
+    ignored = [name for name in ("tos", "cos", *_TLS_FILES) if getattr(transport, name)]
+    if ignored:
+        yield Problem("websocket-ignores", ignored[0], f"{', '.join(ignored)} on {transport.protocol}")
+
+
+def _check_not_tcp(transport: Transport) -> Iterator[Problem]:
+    names = [name for name in (*KEEPALIVE_OPTIONS, "tcp_user_timeout") if name in transport.places]
+    if names:
+        yield Problem("keepalive-not-tcp", names[0], f"{', '.join(names)} on {transport.protocol}")
+
+
+def _check_kernel_limits(keeper: Transport | Global) -> Iterator[Problem]:
+    for name, high in _KERNEL_LIMITS.items():
+        value = getattr(keeper, name)
+        if value is not None and not 1 <= value <= high:
+            yield Problem("kernel-limit", name, f"{name} {value} is not within 1 to {high}")
+
+
+def _not_a_uri(text: str) -> str | None:
+    try:
+        parse_uri(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _dscp_only(tos: int) -> int:
+    return tos & ~3
