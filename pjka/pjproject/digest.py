@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.request import parse_http_list, parse_keqv_list
+from urllib.request import parse_http_list
 
 _CHALLENGE = re.compile(
     rb"^(www|proxy)-authenticate[ \t]*:[ \t]*(\S.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE
@@ -76,8 +76,8 @@ def _hash(algorithm: str, text: str) -> str:
 
 def _challenge(kind: bytes, value: str) -> Challenge | None:
     scheme, _, parameters = value.partition(" ")
-    pairs = [pair for pair in parse_http_list(parameters) if "=" in pair]
-    asked = {name.strip().lower(): text for name, text in parse_keqv_list(pairs).items()}
+    pairs = [pair.partition("=") for pair in parse_http_list(parameters)]
+    asked = {name.strip().lower(): _unquoted(text.strip()) for name, _, text in pairs}
     algorithm = asked.get("algorithm", "MD5").upper()
     offered = [choice.strip().lower() for choice in asked.get("qop", "").split(",") if choice.strip()]
     answerable = scheme.lower() == "digest" and algorithm in _ALGORITHMS and "nonce" in asked
@@ -92,6 +92,11 @@ def _challenge(kind: bytes, value: str) -> Challenge | None:
         asked.get("opaque"),
         asked.get("stale", "").lower() == "true",
     )
+
+
+def _unquoted(text: str) -> str:
+    """Without its quotes, but with its escapes: it is sent back as it came."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def _answer(challenge: Challenge, credentials: list[Credential], method: str, uri: str) -> str | None:
