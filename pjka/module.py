@@ -9,6 +9,7 @@ from pjka.check.policy import policies
 from pjka.conf.loader import Configuration
 from pjka.crlf import CrlfTick
 from pjka.events import Events
+from pjka.gate import Gate
 from pjka.keepalive.policy import Mechanism
 from pjka.listeners import Enforcer, Listeners
 from pjka.monitors import Connection, Monitors, address
@@ -40,8 +41,14 @@ class TransportManagement:
         self.reactor = endpoint.reactor
         self.events = Events()
         self.listeners = Listeners(endpoint, self.events, trial_reachable=trial_reachable)
+        self.gate = Gate(self.reactor, endpoint.engine.limits, self.events)
         self.monitors = Monitors(
-            endpoint.native, self.reactor, self.events, self.listeners.owner, self._connection_up
+            endpoint.native,
+            self.reactor,
+            self.events,
+            self.listeners.owner,
+            self._connection_up,
+            self.gate,
         )
         self.crlf = CrlfTick(self.reactor, self.monitors, self.listeners.policy)
         self.configuration: Configuration | None = None
@@ -73,6 +80,7 @@ class TransportManagement:
         wanted = policies(configuration)
         for transport in configuration.transports.values():
             self.listeners.start(transport, wanted[transport.id])
+        self._guard()
         self.configuration = configuration
         self.loaded = time.time()
         self.crlf.set(configuration.global_.keep_alive_interval)
@@ -86,6 +94,12 @@ class TransportManagement:
         self.listeners.stop_all("unloaded")
         self._callbacks.remove()
         self.monitors.release_all()
+
+    def _guard(self) -> None:
+        """Tell the gate what listens now; one place is the reactor's own."""
+        open_now = [each.listener for each in self.listeners.all.values() if each.listener is not None]
+        streams = tuple(each.descriptor for each in open_now if each.descriptor is not None)
+        self.gate.guard(streams, 1 + len(open_now) - len(streams))
 
     def _connection_up(self, connection: Connection) -> None:
         policy = self.listeners.policy(connection.transport)

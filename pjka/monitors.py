@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pjka.causes import cause_of, cause_of_attempt, errno_of
 from pjka.events import ConnectionDown, ConnectionUp, Events
+from pjka.gate import Gate
 from pjka.linux import tcp_info
 from pjka.linux.tcp_info import TcpInfo
 from pjka.logs import fields
@@ -82,12 +83,14 @@ class Monitors:
         events: Events,
         owner: Callable[[int], str],
         on_up: Callable[[Connection], object],
+        gate: Gate,
     ) -> None:
         self._native = native
         self._reactor = reactor
         self._events = events
         self._owner = owner
         self._on_up = on_up
+        self._gate = gate
         self._notes: deque[Note | int] = deque()
         self._spoken: set[int] = set()
         self._held: set[int] = set()
@@ -122,6 +125,7 @@ class Monitors:
         if state is TransportState.CONNECTED and not known:
             native.hold(transport)
             self._held.add(transport)
+            self._gate.opened()
         elif known or state is not TransportState.DISCONNECTED:
             self._leave(Note(transport, state, status, self._reactor.now()))
             return
@@ -221,6 +225,7 @@ class Monitors:
                 self._attempt_failed(note)
             return
         del self._by_serial[connection.serial]
+        self._gate.closed()
         info = last_words(connection)
         cause = connection.ending or cause_of(note.status, info)
         self._bury(connection, note, cause, info)

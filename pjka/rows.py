@@ -60,7 +60,6 @@ class Rows:
     def engine(self) -> list[EngineRow]:
         """The one row about this process."""
         engine, module = self.module.endpoint.engine, self.module
-        listening = [each for each in module.listeners.all.values() if each.listener is not None]
         return [
             EngineRow(
                 mode=self.mode,
@@ -74,7 +73,7 @@ class Rows:
                 ioqueue=engine.ioqueue,
                 tls=engine.tls,
                 handles=engine.limits.handles,
-                handles_used=len(module.monitors) + len(listening) + 1,
+                handles_used=module.gate.in_use,
                 accounts=engine.limits.accounts,
                 option_slots=engine.limits.socket_options,
                 packet=engine.limits.packet,

@@ -1,0 +1,124 @@
+"""The engine's sockets, counted, and new connections kept waiting before there are more than it holds.
+
+Beyond its limit pjproject refuses, or with assertions compiled in ends the process; without descriptors it
+spins on ``accept``. So the listeners are paused before that, in the moment a connection comes up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+from collections import deque
+from collections.abc import Callable
+
+from pjka.errors import PjkaError
+from pjka.events import Events, ListenersPaused, ListenersResumed
+from pjka.linux import accept_filter
+from pjka.logs import fields
+from pjka.pjproject.descriptors import Descriptor
+from pjka.pjproject.engine import Limits
+from pjka.pjproject.reactor import Reactor
+
+logger = logging.getLogger(__name__)
+
+# A closed socket's place in pjproject's I/O queue is free again after 0.5 s (PJ_IOQUEUE_KEY_FREE_DELAY).
+_FREE_DELAY = 0.6
+# What the kernel may have accepted already when a listener is paused: the trial engine's backlog, and one.
+_IN_FLIGHT = 6
+# What pjka needs beside SIP: control socket clients, files, the log.
+_DESCRIPTORS_KEPT = 48
+
+
+def limit_descriptors(limits: Limits) -> None:
+    """Set this process's limit of open files to what the engine can use, and to nothing too high for it.
+
+    A descriptor beyond ``limits.descriptor`` would end the process, so the kernel must not give one out.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits.descriptor is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits.descriptor, hard), hard))
+    elif soft < (wanted := min(limits.handles + 4 * _DESCRIPTORS_KEPT, hard)):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Gate:
+    """Counts sockets, and pauses the listeners while there is no room.
+
+    ``opened`` may be called in pjproject's callback: it makes system calls only.
+    """
+
+    def __init__(self, reactor: Reactor, limits: Limits, events: Events) -> None:
+        self._reactor = reactor
+        self._limits = limits
+        self._events = events
+        self._listeners: tuple[Descriptor, ...] = ()
+        self._others = 1
+        self._open = 0
+        self._closing: deque[float] = deque()
+        self._paused_at: float | None = None
+
+    @property
+    def in_use(self) -> int:
+        """Places in the I/O queue that are taken, or not yet free again."""
+        now = self._reactor.now()
+        while self._closing and self._closing[0] <= now:
+            self._closing.popleft()
+        return self._open + len(self._closing) + len(self._listeners) + self._others
+
+    @property
+    def capacity(self) -> int:
+        """Places that may be taken: the engine's, and no more than there are descriptors for."""
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_KEPT
+        reserve = 1 + _IN_FLIGHT * max(len(self._listeners), 1)
+        return min(self._limits.handles, descriptors) - reserve
+
+    def guard(self, listeners: tuple[Descriptor, ...], others: int) -> None:
+        """These listen now; ``others`` is the number of further sockets that pjproject has."""
+        self._listeners, self._others = listeners, others
+        if self._paused_at is not None:
+            self._each_listener(accept_filter.pause)
+
+    def require(self, connections: int = 1) -> None:
+        """PjkaError unless there is room for so many new outgoing connections."""
+        if self.in_use + connections > self.capacity:
+            raise PjkaError(
+                f"the engine is full: {self.in_use} of its {self._limits.handles} sockets are in use"
+            )
+
+    def opened(self) -> None:
+        """A connection came up."""
+        self._open += 1
+        if self._paused_at is None and self.in_use >= self.capacity:
+            self._paused_at = self._reactor.now()
+            self._each_listener(accept_filter.pause)
+            self._reactor.post(self._say_paused)
+
+    def closed(self) -> None:
+        """A connection is gone."""
+        self._open -= 1
+        self._closing.append(self._reactor.now() + _FREE_DELAY)
+
+    def _say_paused(self) -> None:
+        logger.warning("listeners-paused", extra=fields(handles=self._limits.handles, in_use=self.in_use))
+        self._events.publish(ListenersPaused(handles=self._limits.handles))
+        self._reactor.call_later(_FREE_DELAY, self._resume_if_room)
+
+    def _resume_if_room(self) -> None:
+        assert self._paused_at is not None
+        if self.in_use >= self.capacity:
+            self._reactor.call_later(_FREE_DELAY, self._resume_if_room)
+            return
+        paused = self._reactor.now() - self._paused_at
+        self._paused_at = None
+        self._each_listener(accept_filter.resume)
+        logger.info("listeners-resumed", extra=fields(paused=paused))
+        self._events.publish(ListenersResumed(paused=paused))
+
+    def _each_listener(self, change: Callable[[int], None]) -> None:
+        for descriptor in self._listeners:
+            if descriptor.valid:
+                try:
+                    change(descriptor.fd)
+                except OSError as error:
+                    logger.error("listener-not-paused", extra=fields(error=os.strerror(error.errno or 0)))
