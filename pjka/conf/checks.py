@@ -12,7 +12,7 @@ from typing import Final
 
 from pjka.conf.objects import Aor, Auth, Global, Registration, System, Transport
 from pjka.conf.report import Problem
-from pjka.conf.sip_values import parse_uri
+from pjka.conf.sip_values import parse_algorithms, parse_uri
 from pjka.conf.transport_values import MAX_CIPHERS
 
 KEEPALIVE_TIMES: Final = (
@@ -25,6 +25,7 @@ KEEPALIVE_OPTIONS: Final = ("tcp_keepalive_enable", *KEEPALIVE_TIMES)
 # net/ipv4/tcp.h: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT
 _KERNEL_LIMITS: Final = dict(zip(KEEPALIVE_TIMES, (32767, 32767, 127), strict=True))
 _TLS_FILES: Final = ("ca_list_file", "ca_list_path", "cert_file", "priv_key_file")
+_DEFAULT_ALGORITHMS: Final = ("default_auth_algorithms_uas", "default_auth_algorithms_uac")
 _TIMER_T1_MIN: Final = 100
 _TIMER_B_PER_T1: Final = 64
 
@@ -33,6 +34,9 @@ def check_transport(transport: Transport) -> Iterator[Problem]:
     """``transport_apply`` in ``config_transport.c``, and what TCP keep-alive needs."""
     if transport.bind is None and transport.protocol != "flow":
         yield Problem("option-missing", None, "bind is not set")
+    for name in ("external_signaling_address", "external_media_address"):
+        if transport.protocol == "flow" and transport.bind is None and getattr(transport, name):
+            yield Problem("option-missing", name, f"{name} of a flow needs bind, for its address family")
     if transport.external_signaling_address and transport.external_signaling_hostname:
         names = "external_signaling_address and external_signaling_hostname"
         yield Problem("exclusive-options", "external_signaling_hostname", f"both {names} are set")
@@ -117,7 +121,20 @@ def check_global(settings: Global) -> Iterator[Problem]:
     for name in ("debug", "default_from_user"):
         if not getattr(settings, name):
             yield Problem("empty-value", name, f"{name} is empty")
+    for name in _DEFAULT_ALGORITHMS:
+        said = getattr(settings, name)
+        if _algorithms(said) is None:
+            yield Problem("algorithms-default", name, f"{name} is {', '.join(said)}")
     yield from _check_kernel_limits(settings)
+
+
+def settle_global(settings: Global) -> Global:
+    """The default algorithms, MD5 where they are not valid."""
+    return replace(
+        settings,
+        default_auth_algorithms_uas=_algorithms_or_md5(settings.default_auth_algorithms_uas),
+        default_auth_algorithms_uac=_algorithms_or_md5(settings.default_auth_algorithms_uac),
+    )
 
 
 def check_system(system: System) -> Iterator[Problem]:
@@ -152,6 +169,18 @@ def _check_kernel_limits(keeper: Transport | Global) -> Iterator[Problem]:
         value = getattr(keeper, name)
         if value is not None and not 1 <= value <= high:
             yield Problem("kernel-limit", name, f"{name} {value} is not within 1 to {high}")
+
+
+def _algorithms(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    try:
+        return parse_algorithms(",".join(names))
+    except ValueError:
+        return None
+
+
+def _algorithms_or_md5(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = _algorithms(names)
+    return ("MD5",) if known is None else known
 
 
 def _not_a_uri(text: str) -> str | None:

@@ -84,7 +84,7 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         ),
         "two-singles": _error(
             "two objects of a type of which there can be one",
-            "Logs an error, and the last one counts.",
+            "Uses the last one, and logs an error only if they are of type global.",
             "Merge them.",
         ),
         "several-singles": _error(
@@ -149,6 +149,11 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
             "tos, cos or TLS files on a websocket transport",
             "Logs a warning and ignores them: websockets use the listener of http.conf.",
             "Remove the lines.",
+        ),
+        "algorithms-default": _warning(
+            "default_auth_algorithms_uas or _uac names an algorithm that does not exist",
+            "Logs a warning and uses MD5.",
+            "Use MD5, SHA-256 and SHA-512-256.",
         ),
         "timer-raised": _warning(
             "a timer is below its minimum",

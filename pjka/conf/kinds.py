@@ -16,6 +16,7 @@ from pjka.conf.checks import (
     check_system,
     check_transport,
     settle_aor,
+    settle_global,
     settle_system,
     settle_transport,
 )
@@ -120,7 +121,7 @@ ENDPOINT: Final = _kind(Endpoint, uninterpreted=UNINTERPRETED)
 AUTH: Final = _kind(Auth, check_auth)
 REGISTRATION: Final = _kind(Registration, check_registration)
 CONTACT: Final = _kind(Contact)
-GLOBAL: Final = _kind(Global, check_global, never=_NEVER)
+GLOBAL: Final = _kind(Global, check_global, settle_global, never=_NEVER)
 SYSTEM: Final = _kind(System, check_system, settle_system, renamed=_RENAMED)
 
 KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(

@@ -21,6 +21,7 @@ from pjka.conf.transport_values import (
     Protocol,
     Recover,
     parse_bind,
+    parse_ciphers,
     parse_firewall_timeout,
     parse_flow_timer,
     parse_keepalive,
@@ -57,7 +58,6 @@ _INT: Final = read_by(parse_int)
 _UINT: Final = read_by(parse_uint)
 _KERNEL_INT: Final = read_by(parse_int, parse_at=parse_system_int, spelling=_BOTH)
 _LIST: Final = read_by(parse_list)
-_ADDED: Final = read_by(parse_list, merge=add)
 _DIGESTS: Final = read_by(parse_digests, merge=add)
 _ALGORITHMS: Final = read_by(parse_algorithms, merge=add)
 _FREQUENCY: Final = read_by(int_between(0, 86400))
@@ -101,7 +101,7 @@ class Transport(ConfigObject):
     require_client_cert: bool = field(default=False, metadata=_BOOL)
     allow_wildcard_certs: bool = field(default=False, metadata=_BOOL)
     method: Method = field(default="unspecified", metadata=read_by(parse_method))
-    cipher: tuple[str, ...] = field(default=(), metadata=_ADDED)
+    cipher: tuple[str, ...] = field(default=(), metadata=read_by(parse_ciphers, merge=add))
     local_net: tuple[str, ...] = field(default=(), metadata=read_by(parse_local_net, merge=add_or_clear))
     tos: int = field(default=0, metadata=read_by(parse_tos))
     cos: int = field(default=0, metadata=_UINT)
@@ -135,13 +135,13 @@ class Transport(ConfigObject):
 
     @property
     def bind_host(self) -> str:
-        """The address to listen on; ``0.0.0.0`` where none is needed."""
-        return self.bind.host if self.bind else "0.0.0.0"
+        """The address to listen on; ``0.0.0.0`` where nothing listens."""
+        return self.bind.host if self.bind and self.protocol != "flow" else "0.0.0.0"
 
     @property
     def bind_port(self) -> int:
         """The port to listen on, 5061 for tls and 5060 otherwise unless said; 0 where nothing listens."""
-        if self.bind is None:
+        if self.bind is None or self.protocol == "flow":
             return 0
         return self.bind.port or (5061 if self.protocol == "tls" else 5060)
 

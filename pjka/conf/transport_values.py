@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, get_args
 
 from pjka.conf.document import fold
-from pjka.conf.values import INT32_MAX, int_between, one_of, parse_double, parse_int
+from pjka.conf.values import INT32_MAX, int_between, one_of, parse_double, parse_int, parse_list
 
 Protocol = Literal["udp", "tcp", "tls", "ws", "wss", "flow"]
 Method = Literal[
@@ -36,11 +36,12 @@ parse_firewall_timeout: Final = int_between(1, INT32_MAX)
 
 MAX_CIPHERS: Final = 64
 
+_CIPHER: Final = re.compile(r"[A-Z0-9_-]+|0[xX][0-9a-fA-F]+", re.ASCII)
 _BIND: Final = "an address, [IPv6 address] or host name, and a port up to 65535"
 _NETWORK: Final = "networks as address/bits or address/mask, separated by commas without blanks"
 _PORT_MAX: Final = 65535
 _PORT: Final = re.compile(r"[0-9]*", re.ASCII)
-_LEADING_INTEGER: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)", re.ASCII)
+_LEADING_INTEGER: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0(?![xX])[0-7]*|[1-9][0-9]*)", re.ASCII)
 _LEADING_DECIMAL: Final = re.compile(r"[ \t]*[+]?([0-9]+)", re.ASCII)
 _DSCP: Final = {
     **{f"cs{n}": 8 * n for n in range(8)},
@@ -67,6 +68,14 @@ def parse_bind(text: str) -> Address:
             raise ValueError(_BIND)
         return Address(_host6(host), _port(port.rpartition(":")[2]))
     return _bare_ipv6(text)
+
+
+def parse_ciphers(text: str) -> tuple[str, ...]:
+    """Names in capitals as OpenSSL has them, or numbers. Whether the PBX has such a one is not known here."""
+    ciphers = parse_list(text)
+    if not all(_CIPHER.fullmatch(cipher) for cipher in ciphers):
+        raise ValueError("names of ciphers in capitals, or their numbers")
+    return ciphers
 
 
 def parse_local_net(text: str) -> tuple[str, ...]:
@@ -155,18 +164,30 @@ def _bare_ipv6(text: str) -> Address:
 
 
 def _check_network(address: str, mask: str | None) -> None:
-    v6 = _ipv6(address.removeprefix("[").removesuffix("]"))
-    if not v6 and not _numeric_ipv4(address):
-        raise ValueError(_NETWORK)
+    width = _address_width(address)
     if mask is None:
         return
     if ":" in mask or "." in mask:
-        valid = _ipv6(mask) if v6 else _numeric_ipv4(mask)
+        valid = _address_width(mask) == width
     else:
         bits = _LEADING_DECIMAL.match(mask)
-        valid = bits is not None and int(bits[1][:10]) <= (128 if v6 else 32)
+        valid = bits is not None and int(bits[1][:10]) <= width
     if not valid:
         raise ValueError(_NETWORK)
+
+
+def _address_width(text: str) -> int:
+    """The bits of an address, which may stand in brackets; one of IPv4 mapped into IPv6 has 32."""
+    host, _, rest = text[1:].partition("]") if text.startswith("[") else (text, "", "")
+    if _numeric_ipv4(host):
+        width = 32
+    elif _ipv6(host):
+        width = 32 if ipaddress.IPv6Address(host).ipv4_mapped else 128
+    else:
+        raise ValueError(_NETWORK)
+    if rest.startswith(":"):
+        raise ValueError(_NETWORK)
+    return width
 
 
 def _ipv6(text: str) -> bool:
