@@ -16,7 +16,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TextIO
@@ -49,6 +49,11 @@ class LogSettings:
 def fields(**values: object) -> dict[str, object]:
     """The ``extra`` of a logging call that gives its line these fields, in this order."""
     return {"fields": values}
+
+
+def key_values(members: Iterable[tuple[str, object]]) -> str:
+    """``serial=7 peer=192.0.2.7:5062``, escaped; a value with blanks, quotes or ``=`` is quoted."""
+    return " ".join(f"{key}={_quoted(value)}" for key, value in members)
 
 
 def under_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -96,7 +101,7 @@ def no_head(_: logging.LogRecord) -> str:
 
 
 class KeyValueFormatter(logging.Formatter):
-    """``connection-down serial=7 peer=192.0.2.7:5062``; a value with blanks, quotes or ``=`` is quoted."""
+    """``connection-down serial=7 peer=192.0.2.7:5062``: the event and then the fields."""
 
     def __init__(self, head: Callable[[logging.LogRecord], str]) -> None:
         super().__init__()
@@ -104,8 +109,9 @@ class KeyValueFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
-        words = (value if key == "event" else f"{key}={_quoted(value)}" for key, value in _members(record))
-        return self._head(record) + " ".join(map(str, words))
+        first, *rest = _members(record)
+        line = str(first[1]) if first[0] == "event" else key_values([first])
+        return self._head(record) + f"{line} {key_values(rest)}".rstrip()
 
 
 class JsonFormatter(logging.Formatter):
