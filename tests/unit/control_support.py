@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import select
 import socket
@@ -10,11 +11,24 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 
 from pjka.errors import PjkaError
-from pjka.status import ConnectionRow, TransportRow
+from pjka.status import (
+    AorRow,
+    Cause,
+    ChangeRow,
+    ConnectionRow,
+    ContactRow,
+    DeathRow,
+    EndpointRow,
+    EngineRow,
+    FlowRow,
+    Row,
+    TransportRow,
+)
 from pjka.surface.connection import Limits
 from pjka.surface.control import ControlServer, JsonValue
 from pjka.surface.shows import Command, show_commands
@@ -22,6 +36,7 @@ from pjka.surface.shows import Command, show_commands
 SCHEMA = json.loads(resources.files("pjka").joinpath("schemas/control.json").read_text())
 ANSWER = jsonschema.Draft202012Validator(SCHEMA)
 WAIT = 10.0
+LOCAL, PEER = "192.0.2.1:5060", "198.51.100.7:5060"
 
 
 def connection(serial: int, **changes: object) -> ConnectionRow:
@@ -81,15 +96,39 @@ class Stub:
         ]
         self.release = threading.Event()
         self.events = Events()
+        self.asked: list[tuple[str, dict[str, object]]] = []
+        self.stuck = False
+        self.contact_uri = "sip:alice@198.51.100.7:5060;transport=tcp"
+        self.contact_status = "Reachable"
+        change = ChangeRow(
+            "transport", "phones", "changed", ("tcp_keepalive_idle_time: 30 -> 10",), "", 12, "pjsip.conf", 3
+        )
+        self.reload_answer: Any = {"dry_run": False, "rows": [change.to_json()]}
+
+    def shows(self) -> dict[str, list[Row]]:
+        return {
+            "transports": [
+                TransportRow("phones", "tcp", "0.0.0.0:5060", "listening", "kernel", idle=3, interval=1)
+            ],
+            "connections": self.rows,
+            "deaths": [DeathRow(1, "phones", "tcp", "incoming", LOCAL, PEER, 1.0, 60.0, Cause.KEEPALIVE)],
+            "contacts": [ContactRow("alice", self.contact_uri, self.contact_status, rtt=0.0123)],
+            "aors": [AorRow("alice", True, 1, 1, frequency=60)],
+            "endpoints": [EndpointRow("alice", "online", ("alice", "bob"))],
+            "flows": [FlowRow("client", "registrar", "trunk", PEER, "up", why_not="no Require: outbound")],
+            "engine": [
+                EngineRow(
+                    "run", "0.1.0", 7, 60.0, "pjsip.conf", pjproject="2.17", handles=16384, handles_used=12
+                )
+            ],
+        }
 
     def commands(self) -> dict[str, Command]:
-        shows = show_commands(
-            {
-                "connections": lambda: self.rows,
-                "transports": lambda: [TransportRow("phones", "tcp", "0.0.0.0:5060", "listening", "kernel")],
-            }
-        )
+        shows = show_commands({subject: functools.partial(self._rows, subject) for subject in self.shows()})
         return shows | {
+            "reload": functools.partial(self._asked, "reload"),
+            "kill": functools.partial(self._asked, "kill"),
+            "qualify": functools.partial(self._asked, "qualify"),
             "hang": lambda _: self.release.wait(WAIT),
             "refuse": self._refuse,
             "late": lambda _: _raise(TimeoutError()),
@@ -100,6 +139,25 @@ class Stub:
             "echo": lambda arguments: dict(arguments),
             "large": lambda _: ["x" * 1000] * 2000,
         }
+
+    def _rows(self, subject: str) -> list[Row]:
+        if self.stuck:
+            raise TimeoutError
+        return self.shows()[subject]
+
+    def _asked(self, command: str, arguments: Mapping[str, object]) -> object:
+        self.asked.append((command, dict(arguments)))
+        if command == "kill":
+            return self._kill(arguments)
+        if command == "qualify":
+            return {"rows": self.shows()["contacts"]}
+        return self._refuse(arguments) if self.reload_answer is None else self.reload_answer
+
+    def _kill(self, arguments: Mapping[str, object]) -> object:
+        for row in self.rows:
+            if row.serial == arguments["connection"]:
+                return row
+        raise PjkaError(f"no connection {arguments['connection']}")
 
     def _refuse(self, _: Mapping[str, object]) -> object:
         raise PjkaError(

@@ -1,0 +1,109 @@
+"""What the commands that talk to a running daemon have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from click.shell_completion import CompletionItem
+
+from pjka.cli.failures import Failed, NotPermitted, Unusable
+from pjka.conf import settings
+from pjka.errors import PjkaError
+from pjka.surface.client import (
+    SYSTEM_SOCKET,
+    CommandError,
+    ControlClient,
+    NoDaemonError,
+    NotPermittedError,
+    socket_path,
+)
+from pjka.surface.protocol import Code, RequestError
+from pjka.text import printable
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_COMPLETION_SECONDS: Final = 0.5
+
+
+@contextlib.contextmanager
+def reporting() -> Iterator[None]:
+    """Turn what can go wrong between client and daemon into a message and an exit code."""
+    try:
+        yield
+    except NotPermittedError as error:
+        raise NotPermitted(str(error)) from error
+    except (NoDaemonError, RequestError) as error:
+        raise Unusable(str(error)) from error
+    except CommandError as error:
+        usage = error.code in (Code.INVALID_ARGUMENT, Code.UNKNOWN_COMMAND)
+        raise (Unusable if usage else Failed)(str(error)) from error
+    except PjkaError as error:
+        raise Failed(str(error)) from error
+
+
+def socket_option() -> Decorator:
+    """``--socket``, whose default is where this user's daemon listens."""
+    return click.option(
+        "--socket",
+        "path",
+        type=click.Path(path_type=Path),
+        default=default_socket,
+        help="The daemon's control socket. [default: PJKA_SOCKET, pjka.conf, /run/pjka, XDG_RUNTIME_DIR]",
+    )
+
+
+def json_option() -> Decorator:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON (pjka/schemas/control.json).")
+
+
+def filter_option(name: str) -> Decorator:
+    """``--transport``, ``--peer`` or ``--aor``."""
+    texts = {
+        "transport": "Only those of transports like this: a name, with * and ?.",
+        "peer": "Only those with a peer like this: address or address:port, with * and ?, or a network.",
+        "aor": "Only those of AORs like this: a name, with * and ?.",
+    }
+    complete = {"transport": completion("transports", "id"), "aor": completion("aors", "id")}.get(name)
+    return click.option(f"--{name}", metavar="PATTERN", help=texts[name], shell_complete=complete)
+
+
+def completion(subject: str, member: str) -> Complete:
+    """Shell completion by what the daemon knows: this member of the rows of ``show SUBJECT``."""
+
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            with ControlClient(context.params.get("path") or default_socket(), _COMPLETION_SECONDS) as client:
+                rows = members_of(client.request(f"show {subject}", {}, _COMPLETION_SECONDS))
+        except PjkaError:
+            return []
+        values = [printable(str(row.get(member, ""))) for row in rows]
+        return [CompletionItem(value) for value in values if value.startswith(incomplete)]
+
+    return complete
+
+
+def default_socket() -> Path:
+    """The socket of this user's daemon, as environment and pjka.conf have it.
+
+    A pjka.conf that cannot be read decides nothing: it has secrets, so not everyone may.
+    """
+    try:
+        configured = settings.load(settings.DEFAULT_PATH, os.environ).control_socket
+    except settings.SettingsError:
+        configured = str(SYSTEM_SOCKET)
+    given = None if configured == str(SYSTEM_SOCKET) else configured
+    return socket_path(os.environ, os.geteuid(), given)
+
+
+def members_of(answer: object) -> list[dict[str, object]]:
+    """The rows in an answer of the daemon, as they came; raises PjkaError if it has none."""
+    rows = answer.get("rows") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise PjkaError("the daemon's answer has no rows")
+    return rows
