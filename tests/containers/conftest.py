@@ -1,0 +1,76 @@
+"""Real PBXs in containers, from ``tests/hosts/prepare``; what a test starts is removed when it ends."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import APIError
+from docker.models.containers import Container
+from pbx_container import Pbx, StartPbx
+
+LABEL = "pjka-test"  # by which tests/hosts/prepare finds what a killed run has left behind
+START_LIMIT = 60.0  # seconds
+ASTERISK = {"16": "pjka-asterisk:16", "22": "pjka-asterisk:22"}
+
+
+@pytest.fixture(scope="session")
+def engine_client() -> Iterator[docker.DockerClient]:
+    """The Docker Engine of this machine."""
+    client = docker.from_env(timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def run_token(engine_client: docker.DockerClient) -> Iterator[str]:
+    """What every container of this run is labelled with; at the end of the run none may be left."""
+    token = uuid.uuid4().hex
+    yield token
+    left = engine_client.containers.list(all=True, filters={"label": f"{LABEL}={token}"})
+    assert not left, f"containers were left behind: {left}"
+
+
+@pytest.fixture
+def start_pbx(engine_client: docker.DockerClient, run_token: str, tmp_path: Path) -> Iterator[StartPbx]:
+    """Start as many PBXs as a test wants; they are removed when it ends, passed or failed."""
+    with ExitStack() as stack:
+
+        def start(version: str, pjsip_conf: str, **options: Any) -> Pbx:
+            conf = tmp_path / f"pjsip-{uuid.uuid4().hex[:8]}.conf"
+            conf.write_text(pjsip_conf)
+            container = engine_client.containers.create(
+                ASTERISK[version],
+                volumes={str(conf): {"bind": "/etc/asterisk/pjsip.conf", "mode": "ro"}},
+                labels={LABEL: run_token},
+                **options,
+            )
+            stack.callback(container.remove, force=True)
+            container.start()
+            if not has_booted(container):
+                pytest.fail(f"Asterisk did not start:\n{container.logs().decode('utf-8', 'replace')}")
+            address = container.attrs["NetworkSettings"]["IPAddress"] or "127.0.0.1"
+            return Pbx(container, address, container.attrs["State"]["Pid"], conf)
+
+        yield start
+
+
+def has_booted(container: Container) -> bool:
+    """Wait until the CLI says so; False if the container ends before that, or START_LIMIT passes."""
+    end = time.monotonic() + START_LIMIT
+    while time.monotonic() < end:
+        try:
+            answer = container.exec_run(["asterisk", "-rx", "core waitfullybooted"])
+            if b"fully booted" in answer.output:
+                container.reload()
+                return True
+        except APIError:
+            return False
+        time.sleep(0.1)
+    return False
