@@ -188,7 +188,11 @@ class Qualifier:
             return
         rules = self.registry.aors[key[0]].rules
         destination = Destination(
-            planned.protocol, planned.host, planned.port, self._ways.selector(planned.transport)
+            planned.protocol,
+            planned.host,
+            planned.port,
+            self._ways.selector(planned.transport),
+            planned.sent_by,
         )
         self._requests.send(
             planned.request, destination, rules.timeout, partial(self._done, key), partial(self._late, key)

@@ -50,13 +50,14 @@ class Exits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request and where it goes; ``transport`` is the id of ours that it leaves by."""
+    """A request and where it goes; ``transport`` is the id of ours that it leaves by, ``sent_by`` for Via."""
 
     request: Request
     transport: str
     protocol: str
     host: str
     port: int
+    sent_by: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ def plan(
         (("User-Agent", user_agent),) if user_agent else (),
         credentials=credentials(endpoint, auths),
     )
-    return Plan(request, leave.transport, leave.protocol, hop.host, hop.port)
+    sent_by = (leave.host, leave.port)
+    return Plan(request, leave.transport, leave.protocol, hop.host, hop.port, sent_by)
 
 
 def credentials(endpoint: Endpoint, auths: Mapping[str, Auth]) -> tuple[Credential, ...]:

@@ -33,12 +33,13 @@ class _Offsets:
     address_size: int
     address_type: int  # in one entry; priority, weight and the address follow
     addresses: int  # how many entries there are
+    sent_by: int  # pjsip_tx_data.via_addr
 
 
 _OFFSETS = {
-    "2.15.1": _Offsets(176, 348, 484, 44, 0, 16),
-    "2.17": _Offsets(184, 356, 488, 64, 16, 32),
-    "2.17-dev": _Offsets(184, 356, 488, 64, 16, 32),
+    "2.15.1": _Offsets(176, 348, 484, 44, 0, 16, 1568),
+    "2.17": _Offsets(184, 356, 488, 64, 16, 32, 2920),
+    "2.17-dev": _Offsets(184, 356, 488, 64, 16, 32, 2920),
 }
 
 
@@ -96,10 +97,7 @@ class Messages:
         pjproject then looks no name up. Addresses beyond those that it has room for are left out.
         """
         offsets = self._offsets
-        raw = host.encode()
-        copy = self._alloc(ctypes.c_void_p.from_address(tx_data + _TX_POOL), len(raw) + 1)
-        ctypes.memmove(copy, raw, len(raw) + 1)
-        _TEXT_FIELD.pack_into(_memory(tx_data + _TX_DESTINATION, 16), 0, copy, len(raw))
+        _TEXT_FIELD.pack_into(_memory(tx_data + _TX_DESTINATION, 16), 0, *self._copy(tx_data, host))
         wanted = addresses[: offsets.addresses]
         ctypes.c_uint.from_address(tx_data + _TX_ADDRESSES).value = len(wanted)
         for index, (address, port) in enumerate(wanted):
@@ -108,6 +106,22 @@ class Messages:
             kind = transport_type | (0x80 if family == socket.AF_INET6 else 0)
             values = struct.pack("=iII28si", kind, 0, 0, packed, length)
             ctypes.memmove(entry + offsets.address_type, values, len(values))
+
+    def set_sent_by(self, tx_data: int, host: str, port: int) -> None:
+        """What Via names as our address: where a new connection to us would lead (RFC 3261 section 18.1.1).
+
+        Otherwise pjproject names the ephemeral port of its own connection.
+        """
+        field = tx_data + self._offsets.sent_by
+        _TEXT_FIELD.pack_into(_memory(field, 16), 0, *self._copy(tx_data, host))
+        ctypes.c_int.from_address(field + 16).value = port
+
+    def _copy(self, tx_data: int, text: str) -> tuple[int, int]:
+        """The text in the memory of ``tx_data``: address and length."""
+        raw = text.encode()
+        copy = self._alloc(ctypes.c_void_p.from_address(tx_data + _TX_POOL), len(raw) + 1)
+        ctypes.memmove(copy, raw, len(raw) + 1)
+        return copy, len(raw)
 
     def end_of(self, event: int) -> TransactionEnd:
         """What an event of a transaction that has ended says; valid only inside pjproject's callback."""

@@ -83,12 +83,14 @@ class Destination:
     """Where a request goes: over which protocol, from which transport or listener, to which host.
 
     ``selector`` None = pjproject's choice among those of the protocol; ``port`` 0 = by SRV, or the default.
+    ``sent_by`` is our host and port in Via; None = those of the connection.
     """
 
     protocol: str  # udp, tcp, tls
     host: str
     port: int = 0
     selector: Selector | None = None
+    sent_by: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class Requests:
         exchange.sent_bytes += len(text)
         where = exchange.destination
         status = self._transactions.send(
-            exchange.token, text, where.protocol, where.host, addresses, where.selector
+            exchange.token, text, where.protocol, where.host, addresses, where.selector, where.sent_by
         )
         if status != PJ_SUCCESS:
             self._note(_Ending(exchange.token, self._reactor.now(), None, status))
@@ -289,16 +291,24 @@ class Requests:
             self._reactor.post(self._settle)
 
     def _settle(self) -> None:
-        self._settling = False
-        while self._endings:
-            ending = self._endings.popleft()
-            exchange = self._exchanges.get(ending.token)
-            if exchange is not None and ending.end is not None and ending.end.received is not None:
-                exchange.received_bytes += len(ending.end.received.data)
-            # A failed send may both return an error and call back: the first note counts.
-            if exchange is not None and not self._resend(exchange, ending.end):
-                self._drop(exchange)
-                exchange.done(self._result(exchange, ending))
+        try:
+            while self._endings:
+                self._take(self._endings.popleft())
+        finally:
+            self._settling = False
+            if self._endings:  # one callback failed: the others are not to suffer from it
+                self._note(self._endings.popleft())
+
+    def _take(self, ending: _Ending) -> None:
+        """A failed send may both return an error and call back: the first note counts."""
+        exchange = self._exchanges.get(ending.token)
+        if exchange is None:
+            return
+        if ending.end is not None and ending.end.received is not None:
+            exchange.received_bytes += len(ending.end.received.data)
+        if not self._resend(exchange, ending.end):
+            self._drop(exchange)
+            exchange.done(self._result(exchange, ending))
 
     def _resend(self, exchange: _Exchange, end: TransactionEnd | None) -> bool:
         """Answer a challenge; False if there is none, or nothing new to answer it with."""

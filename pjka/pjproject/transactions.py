@@ -45,10 +45,12 @@ class Transactions:
         host: str,
         addresses: Sequence[tuple[str, int]],
         selector: Selector | None,
+        sent_by: tuple[str, int] | None,
     ) -> int:
         """Send ``text`` to the first of ``addresses`` that takes it, and return pjproject's status.
 
-        ``host`` is the name that TLS verifies. With a status other than success ``on_end`` may be called too.
+        ``host`` is the name that TLS verifies, ``sent_by`` what Via names as our address. With a status other
+        than success ``on_end`` may be called too.
         """
         pointer = ctypes.c_void_p()
         status = int(self._create(self._native.endpoint, ctypes.byref(pointer)))
@@ -60,6 +62,8 @@ class Transactions:
             self._dec_ref(tx_data)
             return _INVALID_MESSAGE
         self._messages.set_destination(tx_data, host, _KINDS[protocol], addresses)
+        if sent_by is not None:
+            self._messages.set_sent_by(tx_data, *sent_by)
         if selector is not None:
             self._select(tx_data, ctypes.byref(selector))
         return int(self._send(self._native.endpoint, tx_data, -1, token, self._callback))

@@ -38,6 +38,7 @@ class Engine:
         self.endpoint = Endpoint(EndpointSettings())
         self.endpoint.start()
         self.reactor = self.endpoint.reactor
+        self.transports: dict[str, Transport] = {}
         self.listeners: dict[str, Listener] = self.reactor.call(self._listen)
         self.looked_up: list[tuple[str, str, int]] = []
         self.addresses: dict[str, tuple[tuple[str, int], ...]] = {}
@@ -86,19 +87,19 @@ class Engine:
         return self.start(peer, timeout, **options).get(timeout=20)  # type: ignore[arg-type]
 
     def _listen(self) -> dict[str, Listener]:
-        place = Place("test", 1)
         found = {}
         for protocol in PROTOCOLS:
-            transport = Transport(
+            certificate = str(self.certificate) if protocol == "tls" else ""
+            self.transports[protocol] = Transport(
                 id=protocol,
-                place=place,
+                place=Place("test", 1),
                 places={},
                 protocol=protocol,  # type: ignore[arg-type]
                 bind=_loopback(),
-                cert_file=str(self.certificate) if protocol == "tls" else "",
-                priv_key_file=str(self.certificate) if protocol == "tls" else "",
+                cert_file=certificate,
+                priv_key_file=certificate,
             )
-            found[protocol] = start_listener(self.endpoint, transport, ())
+            found[protocol] = start_listener(self.endpoint, self.transports[protocol], ())
         return found
 
     def _look_up(self, protocol: str, host: str, port: int) -> tuple[tuple[str, int], ...]:
