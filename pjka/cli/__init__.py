@@ -18,6 +18,7 @@ _MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "kill": "actions",
         "qualify": "actions",
         "reload": "actions",
+        "run": "run",
         "show": "show",
     }
 )

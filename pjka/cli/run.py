@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
+from pjka.cli.daemon import socket_option
+from pjka.cli.failures import Unusable
+from pjka.daemon import Daemon, DaemonSettings
 from pjka.errors import PjkaError
+from pjka.logs import LogSettings, configured, under_journal
 from pjka.pjproject.engine import Engine, active_engine
-
-
-class Unusable(click.ClickException):
-    """What the user has to put right before anything can run; exit code 2."""
-
-    exit_code = 2
 
 
 @click.command()
@@ -33,6 +35,35 @@ def engine(as_json: bool) -> None:
     except PjkaError as error:
         raise Unusable(str(error)) from error
     click.echo(json.dumps(asdict(active), indent=2) if as_json else "\n".join(_lines(active)))
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@socket_option()
+@click.option("--trial-engine", is_flag=True, help="Let the trial engine listen where other hosts reach it.")
+@click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
+@click.option("--debug", is_flag=True, help="Log what pjproject says, too.")
+def run(file: str, path: Path, trial_engine: bool, log_json: bool, debug: bool) -> None:
+    """Run the transports of FILE, a pjsip.conf, until SIGINT or SIGTERM.
+
+    SIGHUP reads the file again.
+
+    \b
+    Examples:
+      pjka run /etc/pjka/pjsip.conf
+      pjka run conf/pjsip.conf --socket /tmp/pjka.sock
+      pjka run conf/pjsip.conf --log-json 2> pjka.log
+    """
+    logs = LogSettings(
+        level=logging.DEBUG if debug else logging.INFO,
+        json=log_json,
+        journal=under_journal(sys.stderr, os.environ),
+    )
+    with configured(logs, sys.stderr):
+        try:
+            Daemon(DaemonSettings(file, path, trial_engine), os.environ).run()
+        except PjkaError as error:
+            raise Unusable(str(error)) from error
 
 
 def _lines(active: Engine) -> list[str]:

@@ -114,6 +114,7 @@ class _EnginePoller:
 
     def poll(self, seconds: float) -> None:
         self._owner.pj.libHandleEvents(int(seconds * 1000 + 0.999))
+        self._wakeup.settle()
 
     def wake(self) -> None:
         self._wakeup.wake()

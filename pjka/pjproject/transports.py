@@ -168,6 +168,7 @@ def _set_tls(endpoint: Endpoint | HostedEndpoint, tls: Any, transport: Transport
     tls.verifyServer = transport.verify_server
     tls.verifyClient = transport.verify_client
     tls.requireClientCert = transport.require_client_cert
+    tls.msecTimeout = endpoint.native.timers()[3]  # a peer that says nothing would keep its socket for good
     tls.proto = _VERSIONS.get(transport.method, _MODERN)
     for number in _cipher_numbers(endpoint, transport):
         tls.ciphers.append(number)

@@ -1,0 +1,144 @@
+"""``pjka run``: an endpoint of our own, transport management on it, and the surfaces that show it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import FrameType
+
+from pjka.conf.loader import Configuration, load
+from pjka.errors import PjkaError
+from pjka.gate import limit_descriptors
+from pjka.logs import fields
+from pjka.module import TransportManagement
+from pjka.pjproject.endpoint import Endpoint, EndpointSettings
+from pjka.rows import Rows
+from pjka.status import ConnectionRow, Row
+from pjka.surface.control import ControlServer
+from pjka.surface.notify import Notifier, watchdog_period
+from pjka.surface.protocol import check_arguments, integer_argument
+from pjka.surface.shows import Command, show_commands
+
+logger = logging.getLogger(__name__)
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """What ``pjka run`` was called with; ``control`` is the control socket, None for none."""
+
+    path: str
+    control: Path | None = None
+    trial_reachable: bool = False
+
+
+class Daemon:
+    """Transport management for one ``pjsip.conf``, from start to stop. One at a time in a process."""
+
+    def __init__(self, settings: DaemonSettings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
+        self._watchdog = watchdog_period(environment)
+        self._configuration = load(settings.path)
+        self.endpoint = Endpoint(endpoint_settings(self._configuration))
+        self.module = TransportManagement(self.endpoint, trial_reachable=settings.trial_reachable)
+        self.rows = Rows(self.module, "run", self.module.reactor.now())
+        self._undo = ExitStack()
+
+    def start(self) -> None:
+        """Start everything; PjkaError if there is nothing left to run, with all stopped again."""
+        with ExitStack() as undo:
+            limit_descriptors(self.endpoint.engine.limits)
+            self.endpoint.start()
+            undo.callback(self.endpoint.stop)
+            undo.callback(self.module.unload)
+            self.module.load(self._configuration)
+            self._require_a_transport()
+            if self._settings.control is not None:
+                server = ControlServer(self._settings.control, self.commands(), self.module.events)
+                server.start()
+                undo.callback(server.stop)
+            undo.callback(self._notifier.stopping)
+            self._feed_watchdog()
+            self._notifier.ready()
+            self._undo = undo.pop_all()
+
+    def stop(self) -> None:
+        """Stop everything, in the opposite order; harmless when it is stopped."""
+        self._undo.close()
+
+    def run(self) -> None:
+        """Start, and stop at SIGINT or SIGTERM. To be called on the main thread."""
+        with caught((*_STOPPING, signal.SIGHUP)) as signals:
+            self.start()
+            try:
+                while (number := wait(signals)) not in _STOPPING:
+                    logger.info("signal", extra=fields(signal=signal.Signals(number).name))
+            finally:
+                self.stop()
+
+    def commands(self) -> dict[str, Command]:
+        """What the control socket can be asked."""
+        sources: dict[str, Callable[[], Iterable[Row]]] = {
+            "transports": self.rows.transports,
+            "connections": self.rows.connections,
+            "deaths": self.rows.deaths,
+            "engine": self.rows.engine,
+        }
+        return {**show_commands(sources), "kill": self._kill}
+
+    def _kill(self, arguments: Mapping[str, object]) -> ConnectionRow:
+        check_arguments(arguments, frozenset({"connection", "force"}))
+        serial = integer_argument(arguments, "connection")
+        row = self.rows.connection(serial)
+        if row is None or not self.module.kill(serial):
+            raise PjkaError(f"there is no connection {serial}")
+        return row
+
+    def _require_a_transport(self) -> None:
+        problems = [each.problem for each in self.module.listeners.all.values() if each.listener is None]
+        if len(problems) == len(self.module.listeners.all):
+            raise PjkaError("\n".join(problems) or f"{self._settings.path}: no transport")
+
+    def _feed_watchdog(self) -> None:
+        if self._watchdog is None:
+            return
+        self._notifier.watchdog()
+        self.module.reactor.call_later(self._watchdog, self._feed_watchdog)
+
+
+def endpoint_settings(configuration: Configuration) -> EndpointSettings:
+    """What the configuration says about the endpoint as a whole."""
+    system = configuration.system
+    return EndpointSettings(configuration.global_.user_agent or "pjka", system.timer_t1, system.timer_b)
+
+
+@contextmanager
+def caught(numbers: tuple[signal.Signals, ...]) -> Iterator[SimpleQueue[int]]:
+    """The signals as they come, instead of what they did before."""
+    signals: SimpleQueue[int] = SimpleQueue()
+
+    def note(number: int, _: FrameType | None) -> None:
+        signals.put(number)
+
+    before = {number: signal.signal(number, note) for number in numbers}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait(signals: SimpleQueue[int]) -> int:
+    """The next signal. Python runs handlers between two waits, so no wait is without end."""
+    while True:
+        try:
+            return signals.get(timeout=3600)
+        except Empty:
+            continue
