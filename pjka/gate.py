@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from pjka.errors import PjkaError
 from pjka.events import Events, ListenersPaused, ListenersResumed
-from pjka.linux import accept_filter
+from pjka.linux import drop_filter
 from pjka.logs import fields
 from pjka.pjproject.descriptors import Descriptor
 from pjka.pjproject.engine import Limits
@@ -77,7 +77,7 @@ class Gate:
         """These listen now; ``others`` is the number of further sockets that pjproject has."""
         self._listeners, self._others = listeners, others
         if self._paused_at is not None:
-            self._each_listener(accept_filter.pause)
+            self._each_listener(drop_filter.attach)
 
     def require(self, connections: int = 1) -> None:
         """PjkaError unless there is room for so many new outgoing connections."""
@@ -91,7 +91,7 @@ class Gate:
         self._open += 1
         if self._paused_at is None and self.in_use >= self.capacity:
             self._paused_at = self._reactor.now()
-            self._each_listener(accept_filter.pause)
+            self._each_listener(drop_filter.attach)
             self._reactor.post(self._say_paused)
 
     def closed(self) -> None:
@@ -111,7 +111,7 @@ class Gate:
             return
         paused = self._reactor.now() - self._paused_at
         self._paused_at = None
-        self._each_listener(accept_filter.resume)
+        self._each_listener(drop_filter.detach)
         logger.info("listeners-resumed", extra=fields(paused=paused))
         self._events.publish(ListenersResumed(paused=paused))
 
