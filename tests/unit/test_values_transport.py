@@ -20,6 +20,7 @@ from pjka.conf.sip_values import (
 from pjka.conf.transport_values import (
     Address,
     parse_bind,
+    parse_ciphers,
     parse_firewall_timeout,
     parse_flow_timer,
     parse_keepalive,
@@ -119,6 +120,18 @@ def test_asterisk_2_1_method_error(text: str) -> None:
         parse_method(text)
 
 
+def test_asterisk_2_1_cipher() -> None:
+    assert parse_ciphers("AES128-SHA, TLS_AES_128_GCM_SHA256,47,0x2F") == (
+        "AES128-SHA",
+        "TLS_AES_128_GCM_SHA256",
+        "47",
+        "0x2F",
+    )
+    for text in ("aes128-sha", "AES128-SHA:AES256-SHA", "0xyz"):
+        with pytest.raises(ValueError, match="in capitals"):
+            parse_ciphers(text)
+
+
 @pytest.mark.parametrize(
     ("text", "networks"),
     [
@@ -130,6 +143,8 @@ def test_asterisk_2_1_method_error(text: str) -> None:
         ("2001:db8::/ffff:ffff::", ("2001:db8::/ffff:ffff::",)),
         ("10/8", ("10/8",)),
         ("10.0.0.0/0", ("10.0.0.0/0",)),
+        ("[10.0.0.0]/8", ("[10.0.0.0]/8",)),
+        ("::ffff:10.0.0.0/8", ("::ffff:10.0.0.0/8",)),
         ("", ()),
     ],
 )
@@ -151,6 +166,8 @@ def test_asterisk_2_1_local_net(text: str, networks: tuple[str, ...]) -> None:
         "10.0.0.0/ffff::",
         "10.0.0.256/8",
         "10.0.0.0:5060/8",
+        "[10.0.0.0]:5060/8",
+        "::ffff:10.0.0.0/104",
     ],
 )
 def test_asterisk_2_1_local_net_error(text: str) -> None:
@@ -205,7 +222,7 @@ def test_asterisk_2_1_tos(text: str, octet: int) -> None:
     assert parse_tos(text) == octet
 
 
-@pytest.mark.parametrize("text", ["", "lowdelay", "CS8", "AF14", "AF51", "x8"])
+@pytest.mark.parametrize("text", ["", "0x", "0xg", "lowdelay", "CS8", "AF14", "AF51", "x8"])
 def test_asterisk_2_1_tos_error(text: str) -> None:
     with pytest.raises(ValueError, match="CS0 to CS7"):
         parse_tos(text)
