@@ -20,7 +20,8 @@ from pjka.surface.client import (
     ControlClient,
     NoDaemonError,
     NotPermittedError,
-    socket_path,
+    daemon_socket,
+    own_socket,
 )
 from pjka.surface.protocol import Code, RequestError
 from pjka.text import printable
@@ -47,12 +48,21 @@ def reporting() -> Iterator[None]:
 
 
 def socket_option() -> Decorator:
-    """``--socket``, whose default is where this user's daemon listens."""
+    """``--socket`` of a command that asks a daemon."""
+    return _socket_option(lambda: daemon_socket(os.environ, os.geteuid(), _configured()))
+
+
+def listen_option() -> Decorator:
+    """``--socket`` of a command that is a daemon."""
+    return _socket_option(lambda: own_socket(os.environ, os.geteuid(), _configured()))
+
+
+def _socket_option(default: Callable[[], Path]) -> Decorator:
     return click.option(
         "--socket",
         "path",
         type=click.Path(path_type=Path),
-        default=default_socket,
+        default=default,
         help="The daemon's control socket. [default: PJKA_SOCKET, pjka.conf, /run/pjka, XDG_RUNTIME_DIR]",
     )
 
@@ -78,7 +88,7 @@ def completion(subject: str, member: str) -> Complete:
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            with ControlClient(context.params.get("path") or default_socket(), _COMPLETION_SECONDS) as client:
+            with ControlClient(_path_of(context), _COMPLETION_SECONDS) as client:
                 rows = members_of(client.request(f"show {subject}", {}, _COMPLETION_SECONDS))
         except PjkaError:
             return []
@@ -88,17 +98,18 @@ def completion(subject: str, member: str) -> Complete:
     return complete
 
 
-def default_socket() -> Path:
-    """The socket of this user's daemon, as environment and pjka.conf have it.
+def _path_of(context: click.Context) -> Path:
+    given: Path | None = context.params.get("path")
+    return given or daemon_socket(os.environ, os.geteuid(), _configured())
 
-    A pjka.conf that cannot be read decides nothing: it has secrets, so not everyone may.
-    """
+
+def _configured() -> str | None:
+    """The socket that pjka.conf names; a file that may not be read, as it has secrets, decides nothing."""
     try:
         configured = settings.load(settings.DEFAULT_PATH, os.environ).control_socket
     except settings.SettingsError:
-        configured = str(SYSTEM_SOCKET)
-    given = None if configured == str(SYSTEM_SOCKET) else configured
-    return socket_path(os.environ, os.geteuid(), given)
+        return None
+    return None if configured == str(SYSTEM_SOCKET) else configured
 
 
 def members_of(answer: object) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from pjka.cli.daemon import socket_option
+from pjka.cli.daemon import listen_option
 from pjka.cli.failures import Unusable
 from pjka.daemon import Daemon, DaemonSettings
 from pjka.errors import PjkaError
@@ -39,7 +39,7 @@ def engine(as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@socket_option()
+@listen_option()
 @click.option("--trial-engine", is_flag=True, help="Let the trial engine listen where other hosts reach it.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
 @click.option("--debug", is_flag=True, help="Log what pjproject says, too.")

@@ -48,19 +48,24 @@ class CommandError(PjkaError):
         self.code = str(members.get("code"))
 
 
-def socket_path(environment: Mapping[str, str], user: int, configured: str | None = None) -> Path:
-    """Where the daemon of this user (an effective uid) has its control socket.
+def own_socket(environment: Mapping[str, str], user: int, configured: str | None = None) -> Path:
+    """Where a daemon of this user (an effective uid) opens its control socket.
 
-    PJKA_SOCKET decides, then what pjka.conf says (``configured``); then it is /run/pjka for root, and for
-    others XDG_RUNTIME_DIR, unless only /run/pjka has one.
+    PJKA_SOCKET decides, then what pjka.conf says (``configured``); then it is below /run for root, and below
+    XDG_RUNTIME_DIR for others who have one.
     """
     if given := environment.get("PJKA_SOCKET") or configured:
         return Path(given)
     runtime = environment.get("XDG_RUNTIME_DIR")
-    if user == 0 or not runtime:
-        return SYSTEM_SOCKET
-    own = Path(runtime) / "pjka" / SYSTEM_SOCKET.name
-    return SYSTEM_SOCKET if SYSTEM_SOCKET.exists() and not own.exists() else own
+    return SYSTEM_SOCKET if user == 0 or not runtime else Path(runtime) / "pjka" / SYSTEM_SOCKET.name
+
+
+def daemon_socket(environment: Mapping[str, str], user: int, configured: str | None = None) -> Path:
+    """Where this user finds a daemon: a daemon of theirs, or else the system's."""
+    own = own_socket(environment, user, configured)
+    if environment.get("PJKA_SOCKET") or configured or own.exists() or not SYSTEM_SOCKET.exists():
+        return own
+    return SYSTEM_SOCKET
 
 
 class ControlClient:

@@ -19,7 +19,8 @@ from pjka.surface.client import (
     ControlClient,
     NoDaemonError,
     NotPermittedError,
-    socket_path,
+    daemon_socket,
+    own_socket,
 )
 from pjka.surface.connection import Limits
 from pjka.surface.control import ControlServer
@@ -199,18 +200,20 @@ def test_full_queue_is_waited_for_and_then_reported(path: Path) -> None:
     ],
 )
 def test_socket_path(environment: dict[str, str], user: int, configured: str | None, expected: Path) -> None:
-    assert socket_path(environment, user, configured) == expected
+    assert own_socket(environment, user, configured) == expected
+    assert daemon_socket(environment, user, configured) == expected
 
 
-def test_socket_path_of_the_system_if_only_that_is_there(
+def test_daemon_of_the_system_is_found_if_it_is_the_only_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = tmp_path / "control.sock"
     system.touch()
     monkeypatch.setattr("pjka.surface.client.SYSTEM_SOCKET", system)
     environment = {"XDG_RUNTIME_DIR": str(tmp_path / "user")}
-    assert socket_path(environment, 1000) == system
+    assert daemon_socket(environment, 1000) == system
     own = tmp_path / "user" / "pjka" / "control.sock"
     own.parent.mkdir(parents=True)
+    assert own_socket(environment, 1000) == own
     own.touch()
-    assert socket_path(environment, 1000) == own
+    assert daemon_socket(environment, 1000) == own
