@@ -151,9 +151,11 @@ def _transport_report(
         timers=policy.tcp.timers(platform) if kernel else None,
         detection=Detection(
             idle=policy.detection_idle(platform),
-            busy=policy.detection_busy(platform),
+            busy=policy.detection_busy(platform) if demand.connected else None,
             wedged=policy.detection_wedged(),
-            alone=detection_alone(transport, demand, platform, surroundings.version),
+            alone=detection_alone(transport, demand, platform, surroundings.version)
+            if demand.connected
+            else None,
         ),
         bytes_per_hour=policy.bytes_per_hour(platform, 6 if ":" in transport.bind_host else 4),
         writers=writers(demand),
