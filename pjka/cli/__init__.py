@@ -12,6 +12,7 @@ import click
 #: Each command and the module of this package that has it, under the command's name.
 _MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "check": "check",
         "completion": "completion",
         "engine": "run",
         "events": "show",
