@@ -80,6 +80,10 @@ class Assigner:
             return Assignment(self._default, incoming=False)
         return UNASSIGNED
 
+    def protocol(self, transport: str) -> str:
+        """The protocol of a transport, tcp for none."""
+        return self._streams[transport].protocol if transport in self._streams else "tcp"
+
     def _transport_at(self, address: Address) -> str | None:
         for name, transport in self._streams.items():
             if (canonical(transport.bind_host), transport.bind_port) == address:

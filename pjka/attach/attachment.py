@@ -13,18 +13,22 @@ import logging
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 
+from pjka import enforce
 from pjka.attach.assign import UNASSIGNED, Assigner, Assignment
-from pjka.attach.deaths import Death, cause_of
+from pjka.attach.deaths import cause_of
+from pjka.attach.events import Applied, Teller
 from pjka.attach.held import Held, Wanted, bring, examine, restore
-from pjka.attach.reports import Reporter
-from pjka.enforce import Drift, Outcome
-from pjka.linux.connections import Diagnostics, KernelConnection
+from pjka.enforce import Outcome
+from pjka.events import ConnectionDown, ConnectionUp, Drift, TransportDown, TransportFailed
+from pjka.keepalive.platforms import SocketOption
+from pjka.linux.connections import Diagnostics, KernelConnection, printed
 from pjka.linux.process import Process
 from pjka.linux.tcp_info import TcpInfo, TcpState
 from pjka.status import Cause
 
 _PATIENCE = 5.0
 _DEATHS = 1000
+_ORDERLY = (Cause.CLOSED, Cause.PEER_CLOSED, Cause.PROCESS_GONE, Cause.KILLED)
 
 
 class Attachment:
@@ -35,21 +39,23 @@ class Attachment:
     (ProcessLookupError) or that a right is missing (PermissionError).
     """
 
-    def __init__(self, process: Process, kernel: Diagnostics, reporter: Reporter) -> None:
+    def __init__(self, process: Process, kernel: Diagnostics, teller: Teller) -> None:
         self.process = process
         self.kernel = kernel
         self.listeners: dict[int, Held] = {}
         self.connections: dict[int, Held] = {}
-        self.deaths: deque[Death] = deque(maxlen=_DEATHS)
-        self._tell = reporter.tell
+        self.deaths: deque[ConnectionDown] = deque(maxlen=_DEATHS)
+        self._tell = teller.tell
         self._assigner = Assigner({}, {})
         self._wanted: Mapping[str, Wanted] = {}
         self._serials = itertools.count(1)
         self._foreign: set[int] = set()
         self._leaving: dict[int, tuple[Held, float]] = {}
         self._killed: dict[int, Cause] = {}
+        self._introduced = False
+        self._postponed: set[int] = set()
         self._turn: Iterator[int] = iter(())
-        self._refused: set[str] = set()
+        self._refused: set[tuple[str, SocketOption]] = set()
 
     def configure(self, assigner: Assigner, wanted: Mapping[str, Wanted]) -> None:
         """Go by another configuration: assign every socket anew and bring it to what is wanted now.
@@ -74,7 +80,10 @@ class Attachment:
             self._assign_listeners()
             self._settle(came)
         for held in gone:
-            self._tell("listener-gone", logging.WARNING, transport=held.assignment.transport)
+            name = held.assignment.transport
+            self._tell(
+                TransportDown(transport=name, reason="the process closed its listener"), logging.WARNING
+            )
 
     def look_for_outgoing(self, now: float) -> None:
         """Notice new connections that no listener accepted."""
@@ -100,11 +109,30 @@ class Attachment:
         self._foreign = others | {cookie for cookie in self._foreign if cookie in listening}
         self._examine([*suspects, *self.listeners.values()])
         self._bury_the_silent(now)
+        self._introduced = True
+
+    def preview(self, wanted: Mapping[str, Wanted]) -> list[tuple[Held, tuple[enforce.Drift, ...]]]:
+        """What would change on each socket if that were wanted; of sockets with a transport."""
+        every = (*self.listeners.values(), *self.connections.values())
+        return [
+            (held, self._drift(held, wanted[held.assignment.transport]))
+            for held in every
+            if held.assignment.transport in wanted
+        ]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the user timeout of some connection is postponed."""
+        return bool(self._postponed)
 
     def retry_postponed(self) -> None:
         """Set the user timeout on connections whose peer has answered by now."""
-        for held in [held for held in self.connections.values() if held.postponed]:
-            self._bring(held)
+        for cookie in [*self._postponed]:
+            held = self.connections.get(cookie)
+            if held is not None:
+                self._bring(held)
+            if held is None or not held.postponed:
+                self._postponed.discard(cookie)
 
     def ended(self, endings: Iterable[tuple[KernelConnection, TcpInfo | None]], now: float) -> None:
         """Record the connections that the kernel has freed (`pjka.linux.connections.Endings`)."""
@@ -145,6 +173,20 @@ class Attachment:
         self.connections.update((held.cookie, held) for held in came)
         self._assign(came)
         self._settle(came)
+        if self._introduced:
+            self._announce(came)
+
+    def _announce(self, came: Iterable[Held]) -> None:
+        for held in came:
+            event = ConnectionUp(
+                serial=held.serial,
+                transport=held.assignment.transport,
+                protocol=held.protocol,
+                direction=held.direction,
+                local=printed(held.connection.local),
+                peer=printed(held.connection.remote),
+            )
+            self._tell(event)
 
     def _take(self, new: Iterable[KernelConnection], now: float) -> list[Held]:
         """Those of the new sockets that the process has open."""
@@ -164,6 +206,7 @@ class Attachment:
     def _assign(self, connections: Iterable[Held]) -> None:
         for held in connections:
             held.assignment = self._assigner.connection(held.connection.local, held.connection.remote)
+            held.protocol = self._assigner.protocol(held.assignment.transport)
 
     def _settle(self, sockets: list[Held]) -> None:
         """Bring sockets to what is wanted of them, and tell what that came to in one line per transport."""
@@ -172,12 +215,18 @@ class Attachment:
             held.wanted = self._wanted.get(held.assignment.transport)
             outcome = self._bring(held)
             if outcome is not None:
-                total = sums.setdefault(held.assignment.transport, Counter(sockets=0, changed=0, unmet=0))
-                total.update(sockets=1, changed=bool(outcome.drift), unmet=not outcome.holds)
+                total = sums.setdefault(held.assignment.transport, Counter())
+                total.update(sockets=1, changed=int(bool(outcome.drift)), unmet=int(not outcome.holds))
+                total.update(later=int(held.postponed))
         for name, total in sums.items():
-            self._tell(
-                "applied", logging.WARNING if total["unmet"] else logging.INFO, transport=name, **total
+            event = Applied(
+                transport=name,
+                sockets=total["sockets"],
+                changed=total["changed"],
+                unmet=total["unmet"],
+                later=total["later"],
             )
+            self._tell(event, logging.WARNING if total["unmet"] else logging.INFO)
 
     def _bring(self, held: Held) -> Outcome | None:
         """None where nothing was to be done, or where the process has let go of the socket."""
@@ -192,27 +241,35 @@ class Attachment:
             if error.errno != errno.EBADF:
                 raise
             return None
+        if held.postponed:
+            self._postponed.add(held.cookie)
         self._tell_refusals(held, outcome)
         return outcome
 
     def _tell_refusals(self, held: Held, outcome: Outcome) -> None:
         name = held.assignment.transport
-        for reason in {f"{name}: {refusal}" for refusal in outcome.refused} - self._refused:
-            self._refused.add(reason)
-            self._tell("refused", logging.ERROR, transport=name, reason=reason)
+        for refusal in outcome.refused:
+            if (name, refusal.option) not in self._refused:
+                self._refused.add((name, refusal.option))
+                self._tell(TransportFailed(transport=name, problem=str(refusal)), logging.ERROR)
 
     def _examine(self, sockets: Iterable[Held]) -> None:
         for held in sockets:
-            drift = self._drift(held)
+            drift = self._drift(held, held.wanted) if held.wanted is not None else ()
             if drift:
-                self._tell("drift", logging.WARNING, **members_of(held), drift="; ".join(map(str, drift)))
-                self._bring(held)
+                outcome = self._bring(held)
+                event = Drift(
+                    serial=held.serial,
+                    transport=held.assignment.transport,
+                    peer=printed(held.connection.remote),
+                    drift=tuple(map(str, drift)),
+                    mended=outcome is not None and outcome.holds,
+                )
+                self._tell(event, logging.WARNING)
 
-    def _drift(self, held: Held) -> tuple[Drift, ...]:
-        if held.wanted is None:
-            return ()
+    def _drift(self, held: Held, wanted: Wanted) -> tuple[enforce.Drift, ...]:
         try:
-            return examine(self.process, held, held.wanted)
+            return examine(self.process, held, wanted)
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
@@ -246,29 +303,16 @@ class Attachment:
                 self._bury(held, self._killed.pop(cookie, Cause.UNKNOWN), now, None)
 
     def _bury(self, held: Held, cause: Cause, now: float, silent: float | None) -> None:
-        ours = cause in (Cause.PROCESS_GONE, Cause.CLOSED, Cause.PEER_CLOSED)
-        self.deaths.append(
-            Death(
-                serial=held.serial,
-                transport=held.assignment.transport,
-                incoming=held.assignment.incoming,
-                local=held.connection.local,
-                remote=held.connection.remote,
-                since=held.since,
-                at=now,
-                cause=cause,
-                silent=silent,
-            )
+        death = ConnectionDown(
+            serial=held.serial,
+            transport=held.assignment.transport,
+            protocol=held.protocol,
+            direction=held.direction,
+            local=printed(held.connection.local),
+            peer=printed(held.connection.remote),
+            cause=cause,
+            age=now - held.since,
+            silent=silent,
         )
-        level = logging.INFO if ours else logging.WARNING
-        self._tell("connection-down", level, **members_of(held), cause=str(cause), silent=silent)
-
-
-def members_of(held: Held) -> dict[str, object]:
-    """What a report says of a connection or listener."""
-    host, port = held.connection.remote
-    return {
-        "serial": held.serial,
-        "transport": held.assignment.transport,
-        "peer": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-    }
+        self.deaths.append(death)
+        self._tell(death, logging.INFO if cause in _ORDERLY else logging.WARNING)

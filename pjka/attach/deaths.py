@@ -2,28 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from pjka.linux.connections import Address
 from pjka.linux.tcp_info import TcpInfo, TcpState
 from pjka.status import Cause
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """A connection that ended: ``at`` and ``since`` by the caller's clock, ``silent`` seconds since the
-    peer's last segment, None where that is not known.
-    """
-
-    serial: int
-    transport: str
-    incoming: bool
-    local: Address
-    remote: Address
-    since: float
-    at: float
-    cause: Cause
-    silent: float | None
 
 
 def cause_of(last: TcpState, info: TcpInfo, after: TcpState | None, *, incoming: bool) -> Cause:

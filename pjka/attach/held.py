@@ -62,6 +62,7 @@ class Held:
     fd: int
     since: float
     assignment: Assignment = UNASSIGNED
+    protocol: str = "tcp"
     wanted: Wanted | None = None
     before: Found = ()
     postponed: bool = False
@@ -71,6 +72,11 @@ class Held:
     def cookie(self) -> int:
         """The kernel's number of the socket, never used again."""
         return self.connection.cookie
+
+    @property
+    def direction(self) -> str:
+        """As in a `ConnectionRow`."""
+        return "incoming" if self.assignment.incoming else "outgoing"
 
     def looks_wrong(self) -> bool:
         """Whether its timer alone shows, without asking, that it lacks the keep-alive wanted."""

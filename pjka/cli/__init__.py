@@ -12,6 +12,7 @@ import click
 #: Each command and the module of this package that has it, under the command's name.
 _MODULES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "attach": "attach",
         "check": "check",
         "completion": "completion",
         "engine": "run",

@@ -56,6 +56,12 @@ _HELD = sum(
 )
 
 
+def printed(address: Address) -> str:
+    """Host and port as SIP writes them, with brackets around an IPv6 address."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Timer(IntEnum):
     """What the kernel waits for on a connection (``idiag_timer``)."""
 

@@ -78,6 +78,24 @@ class Process:
         """The root directory as the process sees it (proc(5), ``/proc/PID/root``)."""
         return Path(f"/proc/{self.pid}/root")
 
+    def program(self) -> str:
+        """The name of its program file, "" once it has ended."""
+        try:
+            return os.path.basename(os.readlink(f"/proc/{self.pid}/exe")).removesuffix(" (deleted)")
+        except OSError:
+            return ""
+
+    def opened(self) -> tuple[int, int]:
+        """How many TCP connections were opened and accepted in its network namespace since that was made.
+
+        From RFC 4022's tcpActiveOpens and tcpPassiveOpens in ``/proc/PID/net/snmp``: it costs far less to
+        read than the list of connections, and tells when that is worth looking at.
+        """
+        text = Path(f"/proc/{self.pid}/net/snmp").read_text()
+        names, values = (line.split() for line in text.splitlines() if line.startswith("Tcp:"))
+        counters = dict(zip(names, values, strict=True))
+        return int(counters["ActiveOpens"]), int(counters["PassiveOpens"])
+
     def sockets(self, known: Container[int] = ()) -> dict[int, int]:
         """Map the inode of each socket it has open to a descriptor, of those that are not ``known``.
 

@@ -1,0 +1,61 @@
+"""What the control socket of `attach` can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pjka.attach import rows
+from pjka.attach.session import Session
+from pjka.attach.watch import Watch
+from pjka.errors import PjkaError
+from pjka.status import Cause, ConnectionRow, Row
+from pjka.surface.protocol import check_arguments, integer_argument
+from pjka.surface.shows import Command, show_commands
+
+_RELOAD_SECONDS = 60.0
+
+
+def commands(watch: Watch) -> dict[str, Command]:
+    """The commands by name; each is carried out on the thread of the watch."""
+    sources: Mapping[str, Callable[[Session], Iterable[Row]]] = {
+        "transports": rows.transports,
+        "connections": rows.connections,
+        "deaths": rows.deaths,
+        "engine": rows.engine,
+    }
+    shows = show_commands({name: _source(watch, source) for name, source in sources.items()})
+    return {
+        **shows,
+        "kill": lambda arguments: watch.call(lambda session: kill(session, arguments)),
+        "reload": lambda arguments: watch.call(lambda session: reload(session, arguments), _RELOAD_SECONDS),
+    }
+
+
+def kill(session: Session, arguments: Mapping[str, object]) -> ConnectionRow:
+    """End the connection with the serial in ``connection``; PjkaError where there is none or no right to."""
+    check_arguments(arguments, frozenset({"connection", "force"}))
+    serial = integer_argument(arguments, "connection")
+    row = next((row for row in rows.connections(session) if row.serial == serial), None)
+    held = next((one for one in session.attachment.connections.values() if one.serial == serial), None)
+    if row is None or held is None:
+        raise PjkaError(f"there is no connection {serial}")
+    try:
+        ended = session.attachment.kill(held, Cause.KILLED)
+    except OSError as error:
+        raise PjkaError(
+            f"the kernel refuses to end it: {error.strerror}", expected="CAP_NET_ADMIN"
+        ) from error
+    if not ended:
+        raise PjkaError(f"connection {serial} has ended already")
+    return row
+
+
+def reload(session: Session, arguments: Mapping[str, object]) -> object:
+    """Read the configuration again; PjkaError where it is unusable, and the one before stays in force."""
+    check_arguments(arguments, frozenset())
+    session.reload()
+    return {"rows": []}
+
+
+def _source(watch: Watch, source: Callable[[Session], Iterable[Row]]) -> Callable[[], Iterable[Row]]:
+    return lambda: watch.call(source)

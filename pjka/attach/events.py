@@ -1,0 +1,61 @@
+"""What `attach` tells beyond the events that `run` has too, and how it tells."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from pjka.events import Event, Events
+from pjka.logs import fields
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached(Event):
+    """pjka found the process and looks after its sockets from now on."""
+
+    pid: int
+    program: str
+    configuration: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detached(Event):
+    """The process ended, became another program, or cannot be looked into any more."""
+
+    pid: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied(Event):
+    """The policy of a transport was applied to ``sockets`` sockets; ``changed`` of them were not like that.
+
+    ``unmet``: those that could not be brought to it. ``later``: those whose peer must answer first.
+    """
+
+    transport: str
+    sockets: int
+    changed: int
+    unmet: int
+    later: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationKept(Event):
+    """The configuration changed and is unusable; the one before stays in force."""
+
+    problem: str
+
+
+class Teller(Events):
+    """Logs each event and hands it to the subscribers."""
+
+    def tell(self, event: Event, level: int = logging.INFO) -> None:
+        """Tell of an event; ``level`` is one of `logging`."""
+        members = event.to_json()
+        logger.log(
+            level, members.pop("event"), extra=fields(**{k: v for k, v in members.items() if k != "at"})
+        )
+        self.publish(event)

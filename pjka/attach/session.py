@@ -1,0 +1,130 @@
+"""One process from attaching to its end: the kernel's view of it, its configuration, its sockets."""
+
+from __future__ import annotations
+
+import logging
+import select
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from pjka.attach import rights
+from pjka.attach.attachment import Attachment
+from pjka.attach.events import ConfigurationKept, Teller
+from pjka.attach.held import Held
+from pjka.attach.source import Plan, Source
+from pjka.enforce import Drift
+from pjka.errors import PjkaError
+from pjka.events import Reloaded
+from pjka.linux.connections import Diagnostics, Endings
+from pjka.linux.process import Process
+
+_SOON = 1.0
+_FULL_LOOK = 10.0
+_READ_BACK_ALL = 120.0
+# a full look may take this share of the time
+_SHARE = 1 / 200
+
+
+class Session:
+    """Looks after the sockets of one process; a context manager.
+
+    Before anything is changed it finds out whether it has the rights, and reads the configuration. Raises
+    RightsError, ConfigurationError, and OSError where the process ends meanwhile.
+    """
+
+    def __init__(self, process: Process, source: Source, teller: Teller, clock: Callable[[], float]) -> None:
+        rights.check(process)
+        self.process = process
+        self.source = source
+        self.plan: Plan = source.load()
+        self._teller = teller
+        self._clock = clock
+        self.loaded = time.time()
+        self.started = self._last_full = clock()
+        self._cost = 0.0
+        self._opened = (-1, -1)
+        with ExitStack() as undo:
+            self.endings = process.in_network(Endings)
+            undo.callback(self.endings.close)
+            kernel = process.in_network(Diagnostics)
+            undo.callback(kernel.close)
+            self.attachment = Attachment(process, kernel, teller)
+            self._undo = undo.pop_all()
+
+    def now(self) -> float:
+        """The time by the session's clock."""
+        return self._clock()
+
+    def close(self) -> None:
+        """Let go of the process; what was set stays set."""
+        self._undo.close()
+
+    def begin(self) -> None:
+        """Apply the policy: to the listeners first, so that what is accepted from now on inherits it."""
+        self._opened = self.process.opened()
+        self.attachment.configure(self.plan.assigner, self.plan.wanted)
+        self.attachment.look_at_listeners(self._clock())
+        self._look_at_all(1.0)
+        # what was waiting to be accepted when the listener changed is found by another look
+        self._opened = (self._opened[0], -1)
+
+    def preview(self) -> list[tuple[Held, tuple[Drift, ...]]]:
+        """What `begin` would change, without changing anything."""
+        self.attachment.configure(self.plan.assigner, {})
+        self.attachment.look_at_listeners(self._clock())
+        self._look_at_all(0.0)
+        return self.attachment.preview(self.plan.wanted)
+
+    def settle(self, seconds: float) -> None:
+        """Wait until no user timeout is postponed any more, at most this long."""
+        deadline = self._clock() + seconds
+        while self.attachment.waiting and self._clock() < deadline:
+            select.select([self.endings], [], [], 0.05)
+            self.hear()
+            self.attachment.retry_postponed()
+
+    def hear(self) -> None:
+        """Take in what the kernel has told of connections that ended."""
+        self.attachment.ended(self.endings.read(), self._clock())
+
+    def step(self) -> None:
+        """Notice what is new and mend what drifted; OSError where the process has ended."""
+        now = self._clock()
+        self.hear()
+        self.attachment.look_at_listeners(now)
+        self.attachment.retry_postponed()
+        opened, accepted = self.process.opened()
+        due = now - self._last_full
+        if due >= max(_FULL_LOOK, self._cost / _SHARE) or (
+            accepted != self._opened[1] and due >= max(_SOON, self._cost / _SHARE)
+        ):
+            self._opened = opened, accepted
+            self._look_at_all(min(1.0, due / _READ_BACK_ALL))
+        elif opened != self._opened[0]:
+            self._opened = opened, self._opened[1]
+            self.attachment.look_for_outgoing(now)
+        if self.source.changed():
+            self._reload_or_tell()
+
+    def reload(self) -> None:
+        """Read the configuration again; PjkaError where it is unusable, and the one before stays in force."""
+        plan = self.source.load()
+        if plan.configuration == self.plan.configuration:
+            return
+        self.plan = plan
+        self.loaded = time.time()
+        self.attachment.configure(plan.assigner, plan.wanted)
+        self._teller.tell(Reloaded(file=self.source.path, changes=()))
+
+    def _reload_or_tell(self) -> None:
+        try:
+            self.reload()
+        except PjkaError as error:
+            self._teller.tell(ConfigurationKept(problem=str(error)), logging.ERROR)
+
+    def _look_at_all(self, share: float) -> None:
+        began = self._clock()
+        self.attachment.look_at_all(began, share)
+        self._last_full = self._clock()
+        self._cost = self._last_full - began

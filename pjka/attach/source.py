@@ -1,0 +1,105 @@
+"""The configuration of the process attached to: read as the process sees it, and again when it changes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pjka.attach.assign import Assigner, Target, peers
+from pjka.attach.held import Wanted
+from pjka.check import policies
+from pjka.conf.files import inside
+from pjka.conf.loader import Configuration, load
+from pjka.errors import PjkaError
+from pjka.keepalive.platforms import Platform
+from pjka.keepalive.policy import Policy
+
+Signature = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration means for sockets; ``wanted`` has the transports that want something of the
+    kernel."""
+
+    configuration: Configuration
+    policies: Mapping[str, Policy]
+    wanted: Mapping[str, Wanted]
+    assigner: Assigner
+
+
+class Source:
+    """Where the configuration is: ``path``, in the file system of a process whose root is ``root`` (None:
+    ours).
+
+    ``default`` is the transport for outgoing connections that nothing leads to, "" for none.
+    """
+
+    def __init__(self, path: str, root: Path | None, platform: Platform, default: str = "") -> None:
+        self.path = path
+        self._root = root
+        self.platform = platform
+        self._default = default
+        self._files: tuple[str, ...] = (path,)
+        self._signature: Signature = ()
+
+    def load(self, contacts: Iterable[Target] = ()) -> Plan:
+        """Read it now.
+
+        Raises ConfigurationError where it is unusable, PjkaError where ``default`` is not there.
+        """
+        self._signature = self._sign()
+        configuration = load(self.path, root=self._root)
+        self._files = configuration.files
+        self._signature = self._sign()
+        self._check_default(configuration)
+        found = policies(configuration, self.platform)
+        wanted = {name: Wanted.by(policy, self.platform) for name, policy in found.items()}
+        leads = peers(configuration, contacts, addresses)
+        return Plan(
+            configuration,
+            found,
+            {name: want for name, want in wanted.items() if want is not None},
+            Assigner(configuration.transports, leads, self._default),
+        )
+
+    def changed(self) -> bool:
+        """Whether any of its files, or of the directories they are in, is not as it was when last read.
+
+        Looking is cheaper than a watch of the kernel's and sees what that misses: a file replaced below
+        another mount, as containers do. A new file that an include pattern takes in changes its directory.
+        """
+        return self._sign() != self._signature
+
+    def _check_default(self, configuration: Configuration) -> None:
+        transport = configuration.transports.get(self._default)
+        if self._default and (transport is None or transport.protocol not in ("tcp", "tls")):
+            raise PjkaError(
+                "no such transport",
+                option="--default-transport",
+                value=self._default,
+                expected="the name of a tcp or tls transport",
+            )
+
+    def _sign(self) -> Signature:
+        names = {path for file in self._files for path in (file, os.path.dirname(file) or ".")}
+        return tuple(self._stat(name) for name in sorted(names))
+
+    def _stat(self, name: str) -> tuple[int, ...]:
+        try:
+            status = inside(self._root, name).stat()
+        except (OSError, ValueError):
+            return ()
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def addresses(host: str) -> list[str]:
+    """The addresses of a host name, none where it has none; an address is its own."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [str(entry[4][0]) for entry in found]

@@ -1,0 +1,173 @@
+"""``pjka attach``: the policy of a pjsip.conf on the sockets of a running PBX."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import click
+
+from pjka.attach.commands import commands
+from pjka.attach.events import Teller
+from pjka.attach.held import Held
+from pjka.attach.rights import RightsError
+from pjka.attach.session import Session
+from pjka.attach.watch import Target, Watch
+from pjka.cli.daemon import socket_option
+from pjka.cli.failures import NotPermitted, Unusable
+from pjka.enforce import Drift
+from pjka.errors import PjkaError
+from pjka.linux import find
+from pjka.linux.connections import printed
+from pjka.logs import LogSettings, configured, under_journal
+from pjka.surface.control import ControlServer
+from pjka.surface.notify import Notifier
+from pjka.text import printable
+
+_SETTLE_SECONDS = 5.0
+
+
+@click.command()
+@click.option("--pid", type=click.IntRange(1), help="Attach to this process.")
+@click.option("--pidfile", type=click.Path(), help="Attach to the process whose number is in this file.")
+@click.option("--container", metavar="NAME", help="Attach to the Asterisk in this Docker container.")
+@click.option("--process", "name", metavar="NAME", help="Attach to the process of this name: any SIP server.")
+@click.option(
+    "--config", type=click.Path(), help="The policy, if not the PBX's own /etc/asterisk/pjsip.conf."
+)
+@click.option(
+    "--default-transport", default="", metavar="NAME", help="For outgoing connections to unknown peers."
+)
+@click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
+@click.option("--once", is_flag=True, help="Apply and exit: 0 if every socket has its policy, else 1.")
+@click.option("--restore", is_flag=True, help="At the end, put back what was found at attach.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with --dry-run and --once.")
+@click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
+@socket_option()
+def attach(
+    path: Path,
+    pid: int | None,
+    pidfile: str | None,
+    container: str | None,
+    name: str | None,
+    config: str | None,
+    default_transport: str,
+    dry_run: bool,
+    once: bool,
+    restore: bool,
+    as_json: bool,
+    log_json: bool,
+) -> None:
+    """Give a running PBX's connections the TCP keep-alive that its pjsip.conf says, and keep it so.
+
+    Nothing of the PBX is restarted or patched, and no byte is sent on its connections. Without options it
+    attaches to the one Asterisk that runs.
+
+    \b
+    Examples:
+      pjka attach --dry-run
+      pjka attach --container pbx --once
+      pjka attach --process kamailio --config /etc/pjka/pjsip.conf
+      pjka attach --pidfile /run/asterisk/asterisk.pid --restore
+    """
+    target = Target(_finder(pid, pidfile, container, name), config, default_transport)
+    logs = LogSettings(json=log_json, journal=under_journal(sys.stderr, os.environ))
+    with configured(logs, sys.stderr), ExitStack() as undo:
+        notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        watch = Watch(target, Teller(), notifier.watchdog)
+        undo.callback(watch.close)
+        try:
+            session = watch.attach()
+            if dry_run:
+                raise SystemExit(_preview(session, as_json))
+            if once:
+                raise SystemExit(_apply(session, as_json))
+            _serve(watch, path, notifier, restore)
+        except RightsError as error:
+            raise NotPermitted(str(error)) from error
+        except (PjkaError, OSError) as error:
+            raise Unusable(str(error)) from error
+
+
+def _finder(
+    pid: int | None, pidfile: str | None, container: str | None, name: str | None
+) -> Callable[[], int]:
+    ways: list[Callable[[], int]] = []
+    if pid is not None:
+        ways.append(lambda: pid)
+    if pidfile is not None:
+        ways.append(partial(find.from_file, pidfile))
+    if container is not None:
+        ways.append(partial(find.container, container))
+    if name is not None:
+        ways.append(partial(find.named, name))
+    if len(ways) > 1:
+        raise click.UsageError("only one of --pid, --pidfile, --container and --process")
+    return ways[0] if ways else find.asterisk
+
+
+def _serve(watch: Watch, path: Path, notifier: Notifier, restore: bool) -> None:
+    server = ControlServer(path, commands(watch), watch.teller)
+    before = {
+        number: signal.signal(number, lambda *_: watch.stop()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    server.start()
+    notifier.ready()
+    try:
+        watch.run()
+        if restore and watch.session is not None:
+            watch.session.attachment.restore()
+    finally:
+        notifier.stopping()
+        server.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _apply(session: Session, as_json: bool) -> int:
+    session.begin()
+    session.settle(_SETTLE_SECONDS)
+    unmet = [(held, held.unmet) for held in session.attachment.unmet()]
+    _print(unmet, as_json, "Every socket has its policy.", "is not as wanted")
+    return 1 if unmet else 0
+
+
+def _preview(session: Session, as_json: bool) -> int:
+    changes = [(held, drift) for held, drift in session.preview() if drift]
+    _print(changes, as_json, "Nothing would change.", "would change")
+    return 1 if changes else 0
+
+
+def _print(sockets: list[tuple[Held, tuple[Drift, ...]]], as_json: bool, nothing: str, what: str) -> None:
+    if as_json:
+        click.echo(json.dumps([_members(held, drift) for held, drift in sockets]))
+    elif not sockets:
+        click.echo(nothing)
+    else:
+        click.echo("\n".join(f"{_name(held)} {what}: {_words(drift)}" for held, drift in sockets))
+
+
+def _members(held: Held, drift: tuple[Drift, ...]) -> dict[str, object]:
+    return {
+        "transport": held.assignment.transport,
+        "local": printed(held.connection.local),
+        "peer": printed(held.connection.remote) if held.connection.remote[1] else None,
+        "drift": {one.option.symbol: {"found": one.found, "wanted": one.option.value} for one in drift},
+    }
+
+
+def _name(held: Held) -> str:
+    transport = printable(held.assignment.transport)
+    if not held.connection.remote[1]:
+        return f"listener {printed(held.connection.local)} of {transport}"
+    return f"connection {printed(held.connection.local)} - {printed(held.connection.remote)} of {transport}"
+
+
+def _words(drift: tuple[Drift, ...]) -> str:
+    return "; ".join(map(str, drift)) or "its user timeout waits for the peer to answer"
