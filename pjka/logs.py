@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TextIO
+from typing import Final, Protocol, TextIO
 
 from pjka.repeats import Held, Repeats
 from pjka.text import printable
@@ -35,6 +35,26 @@ _EVENT: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _BARE: Final = re.compile(r"[^\s\"=\\]+")
 _NUMBERS: Final = re.compile(r"0x[0-9a-f]+|[0-9]+")
 _EXCEPTIONS: Final = logging.Formatter()
+
+
+#: Events that an operator should look at; all others are for information.
+_LEVELS: Final = {
+    "configuration-kept": logging.ERROR,
+    "connection-down": logging.WARNING,
+    "detached": logging.WARNING,
+    "drift": logging.WARNING,
+    "listeners-paused": logging.WARNING,
+    "transport-failed": logging.ERROR,
+}
+#: Causes of death that are nobody's fault.
+_ORDINARY: Final = frozenset({"peer-closed", "closed", "killed"})
+
+
+class Members(Protocol):
+    """What knows its own members, an event for one."""
+
+    def to_json(self) -> Mapping[str, object]:
+        """The members of a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,19 @@ def fields(**values: object) -> dict[str, object]:
 def key_values(members: Iterable[tuple[str, object]]) -> str:
     """``serial=7 peer=192.0.2.7:5062``, escaped; a value with blanks, quotes or ``=`` is quoted."""
     return " ".join(f"{key}={_quoted(value)}" for key, value in members)
+
+
+def log_event(event: Members) -> None:
+    """Log an event of pjka as a line: a subscriber for ``pjka.events``."""
+    members = dict(event.to_json())
+    name, _ = str(members.pop("event")), members.pop("at", None)
+    logging.getLogger("pjka").log(_level(name, members), name, extra=fields(**members))
+
+
+def _level(name: str, members: Mapping[str, object]) -> int:
+    if name == "connection-down" and members.get("cause") in _ORDINARY:
+        return logging.INFO
+    return _LEVELS.get(name, logging.INFO)
 
 
 def under_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pjka.events import ConnectionDown, Drift, Event, ListenersResumed, TransportFailed
 from pjka.logs import (
     EventHandler,
     JsonFormatter,
@@ -22,13 +23,25 @@ from pjka.logs import (
     LogSettings,
     configured,
     fields,
+    log_event,
     no_head,
     priority,
     stamp,
     under_journal,
 )
 from pjka.repeats import Held, Repeats
+from pjka.status import Cause
 from pjka.text import printable
+
+PLACE = {
+    "serial": 7,
+    "transport": "phones",
+    "protocol": "tcp",
+    "direction": "incoming",
+    "local": "192.0.2.1:5060",
+    "peer": "192.0.2.7:5060",
+    "age": 12.5,
+}
 
 
 def record(
@@ -139,6 +152,27 @@ def test_journal_is_known_by_device_and_inode(tmp_path: Path) -> None:
         assert not under_journal(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + 1}"})
         assert not under_journal(stream, {})
     assert not under_journal(io.StringIO(), {"JOURNAL_STREAM": "1:2"})
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (ConnectionDown(cause=Cause.KEEPALIVE, **PLACE), "<4>connection-down serial=7 transport=phones"),
+        (ConnectionDown(cause=Cause.PEER_CLOSED, **PLACE), "<6>connection-down serial=7 transport=phones"),
+        (TransportFailed(transport="phones", problem="port in use"), "<3>transport-failed transport=phones"),
+        (
+            Drift(serial=7, transport="t", peer="p", drift=("idle: wanted 3",), mended=True),
+            "<4>drift serial=7",
+        ),
+        (ListenersResumed(paused=1.5), "<6>listeners-resumed paused=1.5"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Event) else "",
+)
+def test_event_is_a_line_of_its_level(event: Event, text: str, stream: io.StringIO) -> None:
+    with configured(LogSettings(journal=True), stream):
+        log_event(event)
+    assert stream.getvalue().startswith(text)
+    assert " at=" not in stream.getvalue()
 
 
 # Repeats, with a numbered clock
