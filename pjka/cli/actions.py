@@ -35,7 +35,7 @@ def reload(path: Path, as_json: bool, dry_run: bool) -> None:
       pjka reload --json | jq '.rows[] | select(.change == "rejected")'
     """
     with reporting(), ControlClient(path) as client:
-        answer = client.request("reload", {"dry_run": dry_run}, _RELOAD_SECONDS)
+        answer = client.request("reload", {"dry_run": True} if dry_run else {}, _RELOAD_SECONDS)
         rows = [ChangeRow.from_json(members) for members in members_of(answer)]
     click.echo(json.dumps(answer) if as_json else _changes(rows))
     if any(row.change == "rejected" for row in rows):
@@ -56,7 +56,7 @@ def kill(path: Path, connection: int, as_json: bool, force: bool) -> None:
       pjka kill 7 --force
     """
     with reporting(), ControlClient(path) as client:
-        answer = client.request("kill", {"connection": connection, "force": force})
+        answer = client.request("kill", {"connection": connection} | ({"force": True} if force else {}))
         row = ConnectionRow.from_json(answer if isinstance(answer, dict) else {})
     closed = printable(f"Closed connection {row.serial}: {row.peer} on {row.transport or 'no transport'}.")
     click.echo(json.dumps(answer) if as_json else closed)
