@@ -29,7 +29,7 @@ def read(*lines: str, root: Path | None = None) -> Configuration:
 
 
 def made(kind: str, *lines: str, root: Path | None = None) -> tuple[Any, list[str]]:
-    """An object with these options and the necessary ones, None if it is rejected, and the findings' codes."""
+    """An object with these options and the necessary ones, None if rejected, and the findings' codes."""
     configuration = read("[x]", f"type = {kind}", *NECESSARY.get(kind, ()), *lines, root=root)
     objects = {
         "transport": configuration.transports,
