@@ -42,10 +42,13 @@ class Column(Generic[R]):
 
     def cell(self, row: R) -> str:
         """The text of a row, safe to print; ``-`` for nothing."""
+        return ", ".join(self.items(row))
+
+    def items(self, row: R) -> list[str]:
+        """The text item by item, where it is a list."""
         value = self.text(row)
-        if isinstance(value, tuple):
-            value = ", ".join(map(str, value))
-        return "-" if value is None or value == "" else printable(str(value))
+        items = value if isinstance(value, tuple) else (value,)
+        return [printable(str(item)) for item in items if item is not None and item != ""] or ["-"]
 
 
 def lines(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> Iterator[str]:
@@ -61,10 +64,12 @@ def lines(columns: Sequence[Column[Any]], rows: Sequence[Row]) -> Iterator[str]:
 
 
 def facts(columns: Sequence[Column[Any]], row: Row) -> Iterator[str]:
-    """One row, a line for each column."""
+    """One row, a line for each column and for each further item of a list."""
     width = max(len(column.title) for column in columns)
     for column in columns:
-        yield f"{column.title:<{width}}{_GAP}{column.cell(row)}"
+        first, *more = column.items(row)
+        yield f"{column.title:<{width}}{_GAP}{first}"
+        yield from (f"{'':<{width}}{_GAP}{item}" for item in more)
 
 
 def duration(seconds: float | None) -> str:

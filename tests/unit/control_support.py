@@ -118,7 +118,15 @@ class Stub:
             "flows": [FlowRow("client", "registrar", "trunk", PEER, "up", why_not="no Require: outbound")],
             "engine": [
                 EngineRow(
-                    "run", "0.1.0", 7, 60.0, "pjsip.conf", pjproject="2.17", handles=16384, handles_used=12
+                    "run",
+                    "0.1.0",
+                    7,
+                    60.0,
+                    "pjsip.conf",
+                    pjproject="2.17",
+                    handles=16384,
+                    handles_used=12,
+                    defects=("#5037: a", "#5164: b"),
                 )
             ],
         }

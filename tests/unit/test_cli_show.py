@@ -104,6 +104,7 @@ def test_engine_is_shown_line_by_line(path: Path) -> None:
     text = run(path, "show", "engine").output
     assert "pjproject        2.17\n" in text
     assert "sockets          12 of 16384\n" in text
+    assert "worked around    #5037: a\n                 #5164: b\n" in text
 
 
 def test_nothing_to_show_is_said(path: Path, stub: Stub) -> None:
