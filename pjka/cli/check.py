@@ -10,9 +10,12 @@ import click
 
 from pjka.check import Report, Surroundings, Version, VersionError, parse_version
 from pjka.check import check as work_out
+from pjka.check.codes import CODES
 from pjka.cli.check_json import error_json, fix_json, report_json
 from pjka.cli.failures import Failed, Unusable
 from pjka.cli.render import console, show_platform, show_report
+from pjka.conf.codes import CODES as OBJECT_CODES
+from pjka.conf.dialect_codes import DIALECT_CODES
 from pjka.conf.loader import load
 from pjka.errors import PjkaError
 from pjka.fix import Cure, cure, difference
@@ -27,6 +30,16 @@ def _version(_: click.Context, __: click.Parameter, value: str | None) -> Versio
         return None if value is None else parse_version(value)
     except VersionError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _codes(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    codes = {**DIALECT_CODES, **OBJECT_CODES, **CODES}
+    width = max(map(len, codes))
+    for name, code in sorted(codes.items()):
+        click.echo(f"{name:<{width}}  {code.severity:<7}  {code.summary}")
+    context.exit()
 
 
 @click.command()
@@ -44,6 +57,14 @@ def _version(_: click.Context, __: click.Parameter, value: str | None) -> Versio
 @click.option("--external-pjproject", is_flag=True, help="That Asterisk has a pjproject that is not bundled.")
 @click.option("--fix", is_flag=True, help="Show a diff that cures what can be cured safely.")
 @click.option("--write", is_flag=True, help="With --fix: write it, keeping backups.")
+@click.option(
+    "--codes",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_codes,
+    help="List the codes of findings.",
+)
 def check(
     file: str,
     as_json: bool,
