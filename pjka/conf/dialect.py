@@ -114,14 +114,18 @@ class _Reader:
             if depth or ";" in whole:
                 opened = opened if depth else number
                 line, depth = self._without_comments(whole, number, depth)
-            line = line.strip(BLANKS)
             left, equals, value = line.partition("=")
             name = names.get(left)
             if name and equals and options is not None and value[:1] != ">":
                 options.append(new(Option, (name, value.strip(BLANKS), file, number)))
-            elif line:
+            elif line := line.strip(BLANKS):
                 self._line = number
-                self._statement(line)
+                if line[0] == "[":
+                    self._header(line)
+                elif line[0] == "#":
+                    self._directive(encode(line[1:]))
+                else:
+                    self._assignment(line, left)
                 options = self._section.options if self._section else None
         if depth > 0:
             begins = "here" if opened else "in the file before this one"
@@ -142,16 +146,8 @@ class _Reader:
             self._report("block-comment-unopened", number, "a block comment ends here that never began")
         return line, after
 
-    def _statement(self, line: str) -> None:
-        """Anything but a plain ``name = value`` under a name that has been read before."""
-        if line[0] == "[":
-            self._header(line)
-        elif line[0] == "#":
-            self._directive(encode(line[1:]))
-        else:
-            self._assignment(line)
-
-    def _assignment(self, line: str) -> None:
+    def _assignment(self, line: str, left: str) -> None:
+        """Any assignment but a plain one with the same ``left`` of its equal sign as one before."""
         if self._section is None:
             self._fail("an option stands before any section")
         escaped = line[0] == "\\"
@@ -169,7 +165,7 @@ class _Reader:
             name = line[:at].strip(BLANKS)
             self._add(self._section, name, line[at + 1 :].removeprefix(">"))
             if not escaped:
-                self._names[line[:at]] = name
+                self._names[left] = name
 
     def _add(self, section: Section, name: str, value: str) -> None:
         if name:
@@ -183,7 +179,8 @@ class _Reader:
         if end < 0:
             self._fail("the name of the section has no closing bracket")
         name = line[1:end]
-        section = Section(self._kept_name(name), False, [], self._file, self._line)
+        kept = name if len(name) * 4 <= MAX_NAME else self._kept_name(name)
+        section = Section(kept, False, [], self._file, self._line)
         words: list[str] = []
         if line.startswith("(", end + 1):
             start, end = end + 2, line.find(")", end + 1)
@@ -195,7 +192,7 @@ class _Reader:
         self._section = self._sections.declare(section, name, words)
 
     def _kept_name(self, name: str) -> str:
-        if len(name) * 4 <= MAX_NAME or len(encode(name)) <= MAX_NAME:
+        if len(encode(name)) <= MAX_NAME:
             return name
         self._note("section-name-cut", f"the name of the section has more than {MAX_NAME} bytes")
         return decode(encode(name)[:MAX_NAME])

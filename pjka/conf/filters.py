@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from pjka.conf.document import Section
+from pjka.conf.expressions import Expression, ExpressionError, expression
 from pjka.conf.lines import BLANKS
-from pjka.conf.patterns import Pattern, PatternError, expression
 
 _MAX_QUOTES: Final = 8
 
@@ -19,8 +19,8 @@ _MAX_QUOTES: Final = 8
 class Condition(NamedTuple):
     """That some option of the section has a name and a value which match."""
 
-    name: Pattern
-    value: Pattern
+    name: Expression
+    value: Expression
 
 
 class Filter(NamedTuple):
@@ -46,7 +46,7 @@ class Filter(NamedTuple):
 
 
 def parse_filter(text: str) -> Filter:
-    """Read what stands behind the ``+``. Raises `UnsupportedPatternError`."""
+    """Read what stands behind the ``+``. Raises `ExpressionSizeError`."""
     parsed = Filter(possible=True)
     for pair in _split(text, "&") if text else ():
         name, value, *_ = (*_split(pair, "="), None, None)
@@ -65,7 +65,7 @@ def _narrowed(parsed: Filter, name: str | None, value: str | None) -> Filter:
         return parsed._replace(templates=True, plain=parsed.plain and not restricted)
     try:
         condition = Condition(expression(name), expression(value))
-    except PatternError:
+    except ExpressionError:
         return parsed._replace(possible=False)
     return parsed._replace(conditions=(*parsed.conditions, condition))
 

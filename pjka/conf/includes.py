@@ -7,7 +7,9 @@ expanded as ``glob(3)`` does with ``GLOB_BRACE`` (``main/config.c``).
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -15,7 +17,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 from pjka.conf.document import EndlessError, decode, encode
 from pjka.conf.files import inside
-from pjka.conf.patterns import file_name
 
 MAX_PATH: Final = 255
 """How much of a path Asterisk keeps, in bytes; the rest is cut off."""
@@ -111,16 +112,17 @@ class Directory:
                 yield base + name
 
     def _names(self, base: str, pattern: str) -> list[str]:
-        compiled = file_name(pattern)
+        matches = _name_matcher(pattern)
         hidden = pattern.startswith((".", "\\."))
         try:
             with os.scandir(inside(self._root, os.fsdecode(encode(base)))) as entries:
                 names = [decode(os.fsencode(entry.name)) for entry in entries if self._spend()]
         except OSError:
             return []
-        return [name for name in names if hidden == name.startswith(".") and compiled.search(name)]
+        return [name for name in names if hidden == name.startswith(".") and matches(name)]
 
     def _exists(self, path: str) -> bool:
+        self._spend()
         try:
             return os.path.lexists(inside(self._root, os.fsdecode(encode(path))))
         except OSError:
@@ -165,6 +167,16 @@ def _brace_ends(pattern: str, begin: int) -> list[int]:
                 return ends
         depth += {"{": 1, ",": 0, "}": -1}[sign]
     return []
+
+
+def _name_matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """Matches names with one component of a pattern; `fnmatch` does not know ``\\`` and ``[^...]``."""
+
+    def translated(found: re.Match[str]) -> str:
+        escaped = found[1]
+        return "[!" if escaped is None else f"[{escaped}]" if escaped in "*?[" else escaped
+
+    return re.compile(fnmatch.translate(re.sub(r"\\(.)|\[\^", translated, pattern))).match
 
 
 def _is_pattern(text: str) -> bool:

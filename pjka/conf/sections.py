@@ -6,12 +6,13 @@ The rules are those of ``process_text_line`` in Asterisk's ``main/config.c``. Na
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from pjka.conf.document import DialectError, EndlessError, Option, Section, fold, normal
+from pjka.conf.expressions import ExpressionSizeError
 from pjka.conf.filters import parse_filter
 from pjka.conf.lines import BLANKS
-from pjka.conf.patterns import UnsupportedPatternError
 
 MAX_NAME: Final = 79
 """How many bytes of a section's name are kept."""
@@ -27,6 +28,7 @@ class Sections:
         self.current: Section | None = None
         """The section declared or continued last, in which the next included file begins."""
         self._same: dict[str, list[Section]] = {}
+        self._bases: dict[str, Section] = {}
         self._work = 0
 
     def declare(self, section: Section, name: str, words: list[str]) -> Section:
@@ -38,7 +40,9 @@ class Sections:
         continued: Section | None = None
         for word in words:
             target = continued or section
-            if word == "!":
+            if word in self._bases:
+                self._inherit(section, target, self._bases[word])
+            elif word == "!":
                 target.template = True
             elif word.startswith("+"):
                 found = self._find(section, name, word[1:])
@@ -46,7 +50,7 @@ class Sections:
                     self._continue(found, section)
                 continued = found
             else:
-                self._inherit(section, target, word)
+                self._inherit(section, target, self._base(section, word))
         if continued is None:
             self._append(section)
         return continued or section
@@ -72,21 +76,29 @@ class Sections:
 
     def _append(self, section: Section) -> None:
         self.all.append(section)
-        self._same.setdefault(fold(section.name), []).append(section)
         self.current = section
+        key = fold(section.name)
+        if key in self._same:
+            self._same[key].append(section)
+        else:
+            self._same[key] = [section]
 
     def _continue(self, found: Section, section: Section) -> None:
         found.template = found.template or section.template
         found.options.extend(section.options)
         self.current = found
 
-    def _inherit(self, header: Section, target: Section, name: str) -> None:
+    def _base(self, header: Section, name: str) -> Section:
+        """The first section of that name, which remains the first."""
         named = self._named(name)
         if not named:
             raise DialectError(
                 f"no section {shown(name)} to inherit from", file=header.file, line=header.line
             )
-        base = named[0]
+        self._bases[name] = named[0]
+        return named[0]
+
+    def _inherit(self, header: Section, target: Section, base: Section) -> None:
         if base is target and base.options:
             raise EndlessError("the section inherits from itself", file=header.file, line=header.line)
         self._spend(10 * len(base.options), header)
@@ -95,7 +107,7 @@ class Sections:
     def _find(self, header: Section, name: str, text: str) -> Section:
         try:
             wanted = parse_filter(text)
-        except UnsupportedPatternError as error:
+        except ExpressionSizeError as error:
             raise EndlessError(f"{error} in the filter", file=header.file, line=header.line) from None
         for section in self._named(name):
             self._spend(1 + 10 * wanted.cost(section), header)
@@ -103,9 +115,9 @@ class Sections:
                 return section
         raise DialectError(f"no section {shown(name)} to continue", file=header.file, line=header.line)
 
-    def _named(self, name: str) -> list[Section]:
+    def _named(self, name: str) -> Sequence[Section]:
         """The sections of that name; all of them where there is none."""
-        return self._same.get(fold(name), []) if name else self.all
+        return self._same.get(fold(name), ()) if name else self.all
 
     def _spend(self, work: int, place: Section | Option) -> None:
         self._work += work
