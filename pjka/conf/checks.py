@@ -6,6 +6,7 @@ corrects by itself, the ``settle`` functions correct.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -69,7 +70,7 @@ def settle_transport(transport: Transport) -> Transport:
 def check_aor(aor: Aor) -> Iterator[Problem]:
     """Contacts that collapse into one (``location.c``)."""
     if len(set(aor.contact)) < len(aor.contact):
-        repeated = next(uri for uri in aor.contact if aor.contact.count(uri) > 1)
+        repeated = Counter(aor.contact).most_common(1)[0][0]
         yield Problem("contact-repeated", "contact", f"contact {repeated} is there more than once")
 
 

@@ -234,7 +234,7 @@ def _tell_type(section: Section, kind: str | None, report: Report) -> None:
 def _tell_odd_type(section: Section, kind: str, report: Report) -> None:
     place = next(_place(option) for option in section.options if fold(option.name) == "type")
     known = [*kinds.KINDS, *kinds.ELSEWHERE]
-    like = kinds.nearest(fold(kind), known)
+    like = None if report.full else kinds.nearest(fold(kind), known)
     advice = f"Did you mean {like}?" if like else ""
     code = "type-case" if fold(kind) in known else "type-unknown"
     report.add(code, place, "section", section.name, f"type is {shown(kind)}", advice)

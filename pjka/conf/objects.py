@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pjka.conf.options import Place, Spelling, add, add_or_clear, keep_unless_said, read_by
+from pjka.conf.options import Place, Spelling, all_of, all_since_empty, last_said, read_by
 from pjka.conf.sip_values import Digest, parse_algorithms, parse_contacts, parse_digests, parse_user
 from pjka.conf.transport_values import (
     Address,
@@ -51,15 +51,15 @@ _BOTH: Final = Spelling.BOTH
 _PJKA: Final = Spelling.PJKA
 
 _TEXT: Final = read_by(parse_text)
-_FILE: Final = read_by(parse_text, merge=keep_unless_said, file=True)
+_FILE: Final = read_by(parse_text, join=last_said, file=True)
 _BOOL: Final = read_by(parse_bool)
 _BOOL_BOTH: Final = read_by(parse_bool, spelling=_BOTH)
 _INT: Final = read_by(parse_int)
 _UINT: Final = read_by(parse_uint)
 _KERNEL_INT: Final = read_by(parse_int, parse_at=parse_system_int, spelling=_BOTH)
 _LIST: Final = read_by(parse_list)
-_DIGESTS: Final = read_by(parse_digests, merge=add)
-_ALGORITHMS: Final = read_by(parse_algorithms, merge=add)
+_DIGESTS: Final = read_by(parse_digests, join=all_of)
+_ALGORITHMS: Final = read_by(parse_algorithms, join=all_of)
 _FREQUENCY: Final = read_by(int_between(0, 86400))
 
 _parse_auth_type: Final = one_of({word: word for word in ("userpass", "md5", "digest", "google_oauth")})
@@ -101,8 +101,8 @@ class Transport(ConfigObject):
     require_client_cert: bool = field(default=False, metadata=_BOOL)
     allow_wildcard_certs: bool = field(default=False, metadata=_BOOL)
     method: Method = field(default="unspecified", metadata=read_by(parse_method))
-    cipher: tuple[str, ...] = field(default=(), metadata=read_by(parse_ciphers, merge=add))
-    local_net: tuple[str, ...] = field(default=(), metadata=read_by(parse_local_net, merge=add_or_clear))
+    cipher: tuple[str, ...] = field(default=(), metadata=read_by(parse_ciphers, join=all_of))
+    local_net: tuple[str, ...] = field(default=(), metadata=read_by(parse_local_net, join=all_since_empty))
     tos: int = field(default=0, metadata=read_by(parse_tos))
     cos: int = field(default=0, metadata=_UINT)
     tcp_keepalive_enable: bool = field(default=False, metadata=_BOOL_BOTH)
@@ -150,7 +150,7 @@ class Transport(ConfigObject):
 class Aor(ConfigObject):
     """``type=aor``. Times are in seconds."""
 
-    contact: tuple[str, ...] = field(default=(), metadata=read_by(parse_contacts, merge=add))
+    contact: tuple[str, ...] = field(default=(), metadata=read_by(parse_contacts, join=all_of))
     qualify_frequency: int = field(default=0, metadata=_FREQUENCY)
     qualify_timeout: float = field(default=3.0, metadata=read_by(parse_double))
     """0 or less: no timer but the transaction's own."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
+from itertools import chain
 from typing import Any, NamedTuple
 
 Parse = Callable[[str], Any]
-Merge = Callable[[Any, Any], Any]
+Join = Callable[[list[Any]], Any]
 
 
 class Place(NamedTuple):
@@ -39,8 +40,8 @@ class Rule:
     """Raises ValueError, whose text says what was expected."""
     parse_at: Parse
     """The same for the ``@`` spelling, which may allow more than Asterisk does."""
-    merge: Merge | None
-    """How a repeated option joins the earlier ones; None: the last wins."""
+    join: Join | None
+    """What becomes of the values of a repeated option, in their order; None: the last wins."""
     spelling: Spelling
     file: bool
     """Names a file that has to be readable."""
@@ -52,12 +53,12 @@ def read_by(
     parse: Parse,
     *,
     parse_at: Parse | None = None,
-    merge: Merge | None = None,
+    join: Join | None = None,
     spelling: Spelling = Spelling.STANDARD,
     file: bool = False,
 ) -> Mapping[str, Any]:
     """The metadata that makes a dataclass field an option which a file can set."""
-    return {"parse": parse, "parse_at": parse_at or parse, "merge": merge, "spelling": spelling, "file": file}
+    return {"parse": parse, "parse_at": parse_at or parse, "join": join, "spelling": spelling, "file": file}
 
 
 def rules_of(kind: type) -> Mapping[str, Rule]:
@@ -69,16 +70,17 @@ def rules_of(kind: type) -> Mapping[str, Rule]:
     }
 
 
-def add(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Merge a list: repeated options add up."""
-    return earlier + later
+def all_of(lists: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Join lists: repeated options add up."""
+    return tuple(chain.from_iterable(lists))
 
 
-def add_or_clear(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Merge a list that an empty value empties."""
-    return earlier + later if later else ()
+def all_since_empty(lists: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Join lists of which an empty one empties what was there."""
+    begin = max((number for number, each in enumerate(lists) if not each), default=0)
+    return all_of(lists[begin:])
 
 
-def keep_unless_said(earlier: str, later: str) -> str:
-    """Merge a text of which an empty value is ignored."""
-    return later or earlier
+def last_said(texts: list[str]) -> str:
+    """Join texts of which empty ones are ignored."""
+    return next((text for text in reversed(texts) if text), "")

@@ -18,17 +18,20 @@ C = TypeVar("C", bound=ConfigObject)
 
 _NONE: Final[frozenset[str]] = frozenset()
 _UNKNOWN: Final = object()
+# Each takes milliseconds to find.
+_MAX_SUGGESTIONS: Final = 100
 
 
 class _Draft:
     """What is known of one object while its section is read; nothing of it reaches another object."""
 
-    __slots__ = ("at", "id", "place", "places", "rejected", "remarked", "values")
+    __slots__ = ("at", "id", "pieces", "place", "places", "rejected", "remarked", "values")
 
     def __init__(self, section: Section) -> None:
         self.id = section.name
         self.place = Place(section.file, section.line)
         self.values: dict[str, Any] = {}
+        self.pieces: dict[str, list[Any]] = {}
         self.places: dict[str, Place] = {}
         self.at: dict[str, tuple[Any, Place]] = {}
         self.rejected = False
@@ -37,6 +40,7 @@ class _Draft:
     def take(self, other: _Draft) -> None:
         """Begin with what another was told."""
         self.values, self.places, self.at = other.values.copy(), other.places.copy(), other.at.copy()
+        self.pieces = {name: pieces.copy() for name, pieces in other.pieces.items()}
 
 
 class Reader(Generic[C]):
@@ -47,6 +51,7 @@ class Reader(Generic[C]):
         self._report = report
         self._root = root
         self._standard = kind.standard()
+        self._joins = {name: rule.join for name, rule in self._standard.items() if rule.join is not None}
         self._with_at = kind.with_at()
         self._parsed: dict[tuple[str, str], Any] = {}
         self._templates: dict[tuple[int, int], tuple[list[Option], _Draft]] = {}
@@ -103,9 +108,10 @@ class Reader(Generic[C]):
             except ValueError as error:
                 self._refuse(draft, rule, option, str(error))
                 return
-        if rule.merge is not None and name in draft.values:
-            value = rule.merge(draft.values[name], value)
-        draft.values[name] = value
+        if rule.join is None:
+            draft.values[name] = value
+        else:
+            draft.pieces.setdefault(name, []).append(value)
         draft.places[name] = Place(option.file, option.line)
 
     def _parse(self, draft: _Draft, rule: Rule, option: Option) -> Any:
@@ -186,7 +192,9 @@ class Reader(Generic[C]):
             self._say(draft, option, "unknown-option", text, self._suggestion(name))
 
     def _suggestion(self, name: str) -> str:
-        """Advice about an unknown name; empty if there is nothing better than the code's own."""
+        """Advice about an unknown name; empty for the code's own, and after many others."""
+        if len(self._advice) >= _MAX_SUGGESTIONS:
+            return self._advice.get(name, "")
         if name not in self._advice:
             self._advice[name] = self._advise(name)
         return self._advice[name]
@@ -210,6 +218,8 @@ class Reader(Generic[C]):
     def _finish(self, draft: _Draft) -> C | None:
         if draft.rejected:
             return None
+        for name, pieces in draft.pieces.items():
+            draft.values[name] = self._joins[name](pieces)
         at = self._join_at(draft) if draft.at else _NONE
         made = self._kind.make(
             id=draft.id, place=draft.place, places=draft.places, at_options=at, **draft.values

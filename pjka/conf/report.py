@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from pjka.conf.codes import CODES
+from pjka.conf.dialect_codes import DIALECT_CODES
 from pjka.conf.findings import Finding
 from pjka.conf.options import Place
+
+MAX_FINDINGS: Final = 1000
+"""How many different findings about objects are kept."""
 
 _SHOWN: Final = 60
 
@@ -35,10 +39,22 @@ class Report:
 
     def __init__(self) -> None:
         self._found: dict[_Key, list[str]] = {}
+        self._omitted: Place | None = None
 
     def add(self, code: str, place: Place, kind: str, id: str, text: str, advice: str = "") -> None:
         """Note that ``text`` holds for object ``id`` of type ``kind``; ``advice`` replaces the code's own."""
-        self._found.setdefault(_Key(code, place, kind, text, advice), []).append(id)
+        key = _Key(code, place, kind, text, advice)
+        if key in self._found:
+            self._found[key].append(id)
+        elif not self.full:
+            self._found[key] = [id]
+        else:
+            self._omitted = self._omitted or place
+
+    @property
+    def full(self) -> bool:
+        """Whether so much was found that further problems are left out."""
+        return len(self._found) >= MAX_FINDINGS
 
     def findings(self) -> Iterator[Finding]:
         """What was noted, in that order."""
@@ -54,6 +70,16 @@ class Report:
                 asterisk=code.asterisk.format(kind=key.kind),
                 advice=key.advice or code.advice.format(kind=key.kind),
             )
+        if self._omitted is not None:
+            yield _omission(self._omitted)
+
+
+def _omission(place: Place) -> Finding:
+    code = DIALECT_CODES["findings-omitted"]
+    message = f"findings about objects are left out after {MAX_FINDINGS}"
+    return Finding(
+        code.severity, "findings-omitted", place.file, place.line, message, code.asterisk, code.advice
+    )
 
 
 def shown(text: str) -> str:

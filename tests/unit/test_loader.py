@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pjka.conf.codes import CODES
 from pjka.conf.dialect import parse
+from pjka.conf.document import DialectError
 from pjka.conf.findings import Finding, Severity
+from pjka.conf.kinds import KINDS
 from pjka.conf.loader import Configuration, ConfigurationError, load, objects_of
+from pjka.conf.report import MAX_FINDINGS
 from pjka.errors import PjkaError
 
 
@@ -351,7 +356,7 @@ def test_what_rejects_an_object_is_an_error_and_leaves_none(code: str) -> None:
     text, _ = FINDINGS[code]
     configuration = read(text)
     assert CODES[code].severity is Severity.ERROR
-    assert not (configuration.transports or configuration.aors or configuration.registrations)
+    assert [*configuration.transports, *configuration.aors, *configuration.registrations] == []
     assert (configuration.global_.debug, configuration.global_.place.line) == ("no", 1)
 
 
@@ -397,6 +402,44 @@ def test_findings_are_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
         ("two.conf", 1, "unknown-option"),
     ]
     assert [Path(file).name for file in configuration.files] == ["pjsip.conf", "one.conf", "two.conf"]
+
+
+def test_findings_are_bounded_and_what_is_left_out_is_told() -> None:
+    configuration = read(
+        "[a]\ntype=aor\n" + "".join(f"option{number}=1\n" for number in range(MAX_FINDINGS + 5))
+    )
+    assert len(configuration.findings) == MAX_FINDINGS + 1
+    assert told(configuration)[-1] == ("findings-omitted", MAX_FINDINGS + 3)
+    assert configuration.aors == {}
+
+
+_NAMES = st.sampled_from(
+    sorted(
+        {name for kind in KINDS.values() for name in kind.names()}
+        | {"type", "TYPE", "@x", "tcp_keepidle", "x"}
+    )
+)
+_WORDS = (
+    "yes 0 -1 0x10 99999999999 nan system auto tcp sip:a@h,sip:a@h < :: [ EF , 10.0.0.0/8, MD5:x /etc/passwd"
+)
+_ODD = ["", "\x00", "\u212a", "identify", "Aor", *_WORDS.split(" "), *KINDS]
+_VALUES = st.sampled_from(_ODD) | st.text(max_size=20)
+_LINES = st.tuples(_NAMES, _VALUES).map(lambda pair: f"{pair[0]}={pair[1]}") | st.sampled_from(
+    ["[a](!)", "[b](a)", "[c](+)", "[global]", "[system]", "[x]", "[c]"] + [f"type={kind}" for kind in KINDS]
+)
+
+
+@given(st.lists(_LINES, max_size=40))
+def test_any_file_becomes_objects_or_findings(lines: list[str]) -> None:
+    text = "\n".join(["[a](!)", "[c]", *lines])
+    try:
+        document = parse(text.encode("utf-8", "surrogatepass"), "pjsip.conf")
+    except DialectError:
+        return
+    configuration = objects_of(document, path="pjsip.conf")
+    assert all(1 <= finding.line <= len(text.splitlines()) + 1 for finding in configuration.findings)
+    assert all(finding.message and finding.asterisk and finding.advice for finding in configuration.findings)
+    assert "c" not in configuration.aors or configuration.aors["c"].qualify_frequency <= 86400
 
 
 def test_long_and_odd_values_are_cut_and_quoted() -> None:
