@@ -135,6 +135,20 @@ duplicate.close()
 endpoint.libDestroy()
 """
 
+STORM = """
+import threading
+port = listen()
+endpoint.libStart()
+def connect_and_close():
+    for _ in range(2000):
+        socket.create_connection(("127.0.0.1", port), 5).close()
+storm = threading.Thread(target=connect_and_close, daemon=True)
+storm.start()
+poll(30, lambda: not storm.is_alive())
+print("survived", not storm.is_alive(), flush=True)
+endpoint.libDestroy()
+"""
+
 MESSAGE = """
 port = listen()
 endpoint.libStart()
@@ -269,3 +283,8 @@ class TestProduction:
 
     def test_unset_selector_gives_production(self) -> None:
         assert report("")["name"] == "production"
+
+    def test_storm_of_connects_is_survived(self) -> None:
+        result = python("production", START + STORM)
+        assert result.returncode == 0, result.stderr
+        assert "survived True" in result.stdout
