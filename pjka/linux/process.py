@@ -135,7 +135,7 @@ class Process:
         theirs = f"/proc/{self.pid}/ns/net"
         if os.path.samefile(theirs, "/proc/self/ns/net"):
             return make()
-        return _in_namespace(theirs, make)
+        return in_namespace(theirs, make)
 
     def _read_image(self) -> tuple[str, ...]:
         stat = Path(f"/proc/{self.pid}/stat").read_text(errors="replace")
@@ -151,7 +151,7 @@ def _link(directory: int, fd: int) -> str:
         return ""
 
 
-def _in_namespace(path: str, make: Callable[[], T]) -> T:
+def in_namespace(path: str, make: Callable[[], T]) -> T:
     """A thread of its own enters the namespace and ends there, so that no other code ever runs in it."""
     results: list[T] = []
     errors: list[OSError] = []
