@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pjka.attach.events import Teller
+from pjka.attach.watch import Target, Watch
 
 # A stand-in for a PBX: it listens as told, keeps what it accepts, and obeys lines on its standard input.
 PBX = """
@@ -32,6 +37,8 @@ while True:
                 sockets.pop(int(rest[0])).close()
             if word == "option":
                 sockets[int(rest[0])].setsockopt(*map(int, rest[1:]))
+            if word == "send":
+                sockets[int(rest[0])].sendall(rest[1].encode())
             if word == "listen":
                 listeners.append(socket.create_server((rest[0], int(rest[1]))))
             print("done", flush=True)
@@ -50,9 +57,9 @@ while True:
 class Pbx:
     """The stand-in, as a child process."""
 
-    def __init__(self, *addresses: str) -> None:
+    def __init__(self, *addresses: str, popen: Callable[..., Any] = subprocess.Popen) -> None:
         command = [sys.executable, "-c", PBX, *addresses]
-        self.child = subprocess.Popen(
+        self.child: subprocess.Popen[str] = popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
         self.ports = [int(word) for word in self.answer().split()]
@@ -84,8 +91,8 @@ class Pbx:
 def start_pbx() -> Iterator[Callable[..., Pbx]]:
     started: list[Pbx] = []
 
-    def start(*addresses: str) -> Pbx:
-        started.append(Pbx(*addresses or ("127.0.0.1:0",)))
+    def start(*addresses: str, **more: Callable[..., Any]) -> Pbx:
+        started.append(Pbx(*addresses or ("127.0.0.1:0",), **more))
         return started[-1]
 
     yield start
@@ -97,11 +104,16 @@ def start_pbx() -> Iterator[Callable[..., Pbx]]:
 def write_config(tmp_path: Path) -> Callable[..., Path]:
     """Writes a pjsip.conf with a transport of each port, and returns its path."""
 
-    def write(*transports: tuple[str, str, int], idle: int = 30, more: str = "") -> Path:
+    def write(
+        *transports: tuple[str, str, int],
+        host: str = "127.0.0.1",
+        times: tuple[int, int, int] = (30, 10, 5),
+        more: str = "",
+    ) -> Path:
         sections = [
-            f"[{name}]\ntype=transport\nprotocol={protocol}\nbind=127.0.0.1:{port}\n"
-            f"tcp_keepalive_enable=yes\ntcp_keepalive_idle_time={idle}\n"
-            "tcp_keepalive_interval_time=10\ntcp_keepalive_probe_count=5\n"
+            f"[{name}]\ntype=transport\nprotocol={protocol}\nbind={host}:{port}\n"
+            f"tcp_keepalive_enable=yes\ntcp_keepalive_idle_time={times[0]}\n"
+            f"tcp_keepalive_interval_time={times[1]}\ntcp_keepalive_probe_count={times[2]}\n"
             for name, protocol, port in transports
         ]
         path = tmp_path / "pjsip.conf"
@@ -111,6 +123,41 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+class Attached:
+    """A watch that runs in a thread, and what it told."""
+
+    def __init__(self, target: Target) -> None:
+        self.told: list[Any] = []
+        self.watch = Watch(target, Teller())
+        self.watch.teller.subscribe(self.told.append)
+        self.watch.attach()
+        self.thread = threading.Thread(target=self.watch.run)
+        self.thread.start()
+        until(lambda: self.events("attached"))
+
+    def events(self, name: str) -> list[Any]:
+        return [event for event in self.told if event.name == name]
+
+    def close(self) -> None:
+        self.watch.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+        self.watch.close()
+
+
+@pytest.fixture
+def attach() -> Iterator[Callable[..., Attached]]:
+    running: list[Attached] = []
+
+    def start(pbx: Pbx, config: Path, **more: str) -> Attached:
+        running.append(Attached(Target(lambda: pbx.pid, str(config), **more)))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -6,9 +6,6 @@ import fcntl
 import os
 import socket
 import struct
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -24,47 +21,12 @@ from pjka.linux.process import Process
 from pjka.linux.sockopts import SocketSettings
 from pjka.status import Cause
 
-from .conftest import Pbx, until
+from .conftest import Attached, Pbx, until
 
 WANTED = SocketSettings(True, 30, 10, 5, 80.0)
 UNTOUCHED = SocketSettings(False, 7200, 75, 9, 0.0)
 
 pytestmark = pytest.mark.root
-
-
-class Attached:
-    """A watch that runs in a thread, and what it told."""
-
-    def __init__(self, target: Target) -> None:
-        self.told: list = []
-        self.watch = Watch(target, Teller())
-        self.watch.teller.subscribe(self.told.append)
-        self.watch.attach()
-        self.thread = threading.Thread(target=self.watch.run)
-        self.thread.start()
-        until(lambda: self.events("attached"))
-
-    def events(self, name: str) -> list:
-        return [event for event in self.told if event.name == name]
-
-    def close(self) -> None:
-        self.watch.stop()
-        self.thread.join(10)
-        assert not self.thread.is_alive()
-        self.watch.close()
-
-
-@pytest.fixture
-def attach() -> Iterator[Callable[..., Attached]]:
-    running: list[Attached] = []
-
-    def start(pbx: Pbx, config: Path, **more: str) -> Attached:
-        running.append(Attached(Target(lambda: pbx.pid, str(config), **more)))
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.close()
 
 
 def settings(pid: int) -> dict[tuple[int, int], SocketSettings]:
@@ -199,7 +161,7 @@ def test_a_changed_configuration_is_applied_and_an_invalid_one_kept_out(start_pb
         assert pbx.answer() == "accepted"
         attached = attach(pbx, path)
         ours = (pbx.ports[0], port_of(one))
-        write_config(transport, idle=45)
+        write_config(transport, times=(45, 10, 5))
         until(lambda: settings(pbx.pid)[ours].idle == 45)
         assert settings(pbx.pid)[ours].user_timeout == 95.0
         path.write_text("[t1\ntype=transport\n")
@@ -207,7 +169,7 @@ def test_a_changed_configuration_is_applied_and_an_invalid_one_kept_out(start_pb
         assert settings(pbx.pid)[ours].idle == 45
         path.unlink()
         until(lambda: len(attached.events("configuration-kept")) == 2)
-        write_config(transport, idle=50)
+        write_config(transport, times=(50, 10, 5))
         until(lambda: settings(pbx.pid)[ours].idle == 50)
 
 
@@ -237,7 +199,7 @@ def test_a_value_that_the_kernel_refuses_is_told_once_and_the_rest_applied(start
     pbx = start_pbx()
     with phone(pbx.ports[0]), phone(pbx.ports[0]):
         pbx.answer(), pbx.answer()
-        attached = attach(pbx, write_config(("t1", "tcp", pbx.ports[0]), idle=40000))
+        attached = attach(pbx, write_config(("t1", "tcp", pbx.ports[0]), times=(40000, 10, 5)))
         (failed,) = attached.events("transport-failed")
         assert "TCP_KEEPIDLE = 40000: Invalid argument" in failed.problem
         assert {found.interval for found in settings(pbx.pid).values()} == {10}
