@@ -13,8 +13,8 @@ _OPTION: Final = re.compile(
     r"[ \t]*(?:\+?=>?|:)[ \t]*)[^\r\n]+",
     re.IGNORECASE,
 )
-# sip:user:password@host
-_URI: Final = re.compile(r"(?P<user>\bsips?:[^\s:@;,<>\"']*):[^\s@;,<>\"']*@", re.IGNORECASE)
+# sip:user:password@host; rather a port hidden in a list of URIs than a password shown
+_URI: Final = re.compile(r"(?P<user>\bsips?:[^\s:@;,<>\"']*):[^\s@<>\"']*@", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
