@@ -95,8 +95,7 @@ def crlf_off(path: str, root: Path | None = None) -> tuple[Change, ...]:
     if configuration.global_.keep_alive_interval == 0:
         return ()
     attempt = _without_crlf(files, configuration)
-    then = attempt.configuration()
-    if then.global_.keep_alive_interval != 0 or not _keeps(configuration, then):
+    if attempt.changes() == () or not _keeps(configuration, attempt.configuration()):
         place = configuration.global_.places.get("keep_alive_interval", configuration.global_.place)
         raise FixError("keep_alive_interval cannot be edited safely", file=place.file, line=place.line)
     return attempt.changes()
@@ -201,6 +200,12 @@ def _crlf_cured(files: Overlay, configuration: Configuration, report: Report) ->
 
 
 def _without_crlf(files: Overlay, configuration: Configuration) -> Overlay:
+    """``files`` with ``keep_alive_interval=0``, or unchanged where that cannot be had by one plain edit."""
+    attempt = _with_crlf_at_0(files, configuration)
+    return attempt if attempt.configuration().global_.keep_alive_interval == 0 else files
+
+
+def _with_crlf_at_0(files: Overlay, configuration: Configuration) -> Overlay:
     settings = configuration.global_
     set_at = settings.places.get("keep_alive_interval")
     place = set_at or settings.place
