@@ -132,6 +132,30 @@ class Reloaded(Event):
     changes: tuple[ChangeRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactStatus(Event):
+    """A contact's status changed; one for each endpoint of its AOR, with the members of Asterisk's event.
+
+    ``RoundtripUsec`` is microseconds, 0 unless Reachable.
+    """
+
+    aor: str  # the same as AOR: what `events --aor` looks at
+    URI: str
+    ContactStatus: str
+    AOR: str
+    EndpointName: str
+    RoundtripUsec: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerStatus(Event):
+    """An endpoint went online (Reachable) or offline (Unreachable), with the members of Asterisk's event."""
+
+    ChannelType: str
+    Peer: str
+    PeerStatus: str
+
+
 Subscriber = Callable[[Event], object]
 
 

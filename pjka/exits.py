@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Protocol
 
 from pjka.conf.objects import Transport
 from pjka.pjproject.layouts import Selector
@@ -13,42 +13,47 @@ from pjka.pjproject.transports import Listener
 from pjka.qualify_request import Exit
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    transport: Transport
-    listener: Listener
+class Started(Protocol):
+    """A transport of the configuration; ``listener`` is None where it did not start."""
+
+    @property
+    def transport(self) -> Transport:
+        """As it is configured."""
+
+    @property
+    def listener(self) -> Listener | None:
+        """As it runs."""
 
 
 class ListenerExits:
-    """The exits that listeners are; to be told of every listener that opens or closes."""
+    """The exits that listeners are; ``started`` are the transports by id, as they are at any time.
 
-    def __init__(self) -> None:
-        self._open: dict[str, _Open] = {}
+    The first of a protocol is the one for requests that name none.
+    """
 
-    def replace(self, listeners: Iterable[tuple[Transport, Listener]]) -> None:
-        """These are the listeners now; the first of a protocol is the one for requests that name none."""
-        self._open = {transport.id: _Open(transport, listener) for transport, listener in listeners}
+    def __init__(self, started: Mapping[str, Started]) -> None:
+        self._started = started
 
     def selector(self, transport: str) -> Selector | None:
         """What makes a request leave through this transport; None if it is not running."""
-        found = self._open.get(transport)
-        return found.listener.selector if found else None
+        found = self._started.get(transport)
+        return found.listener.selector if found and found.listener else None
 
     def named(self, transport: str, destination: str) -> Exit | None:
         """The transport of this id, as seen from ``destination``; None if it is not running."""
-        found = self._open.get(transport)
-        return _exit(found, destination) if found else None
+        found = self._started.get(transport)
+        return _exit(found.transport, found.listener, destination) if found and found.listener else None
 
     def any_of(self, protocol: str, destination: str) -> Exit | None:
         """The first transport of this protocol and of the destination's IP version; None if there is none."""
-        for found in self._open.values():
-            if found.listener.protocol == protocol and _fits(found.listener.host, destination):
-                return _exit(found, destination)
+        for found in self._started.values():
+            listener = found.listener
+            if listener and listener.protocol == protocol and _fits(listener.host, destination):
+                return _exit(found.transport, listener, destination)
         return None
 
 
-def _exit(found: _Open, destination: str) -> Exit:
-    transport, listener = found.transport, found.listener
+def _exit(transport: Transport, listener: Listener, destination: str) -> Exit:
     public = transport.external_signaling_address or transport.external_signaling_hostname
     if public and not _is_local(transport.local_net, destination):
         return Exit(

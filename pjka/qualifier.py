@@ -27,7 +27,7 @@ from pjka.status import Cause as End
 
 _log = logging.getLogger(__name__)
 _AGENT = "pjka"
-_BATCH = 32  # sent between two polls of pjproject, so that answers are not kept waiting
+_BATCH = 16  # sent between two polls of pjproject, so that answers are not kept waiting
 
 
 class Ways(Exits, Protocol):

@@ -7,7 +7,6 @@ on the packet size that pjproject was built with, which the first message tells 
 from __future__ import annotations
 
 import ctypes
-import ipaddress
 import socket
 import struct
 from collections.abc import Sequence
@@ -18,9 +17,14 @@ from pjka.pjproject.native import Native
 
 _RX_PACKET = 320
 _PACKET_SIZES = (4000, 65535)
-_TX_POOL, _TX_MESSAGE, _TX_DESTINATION, _TX_ADDRESSES = 16, 392, 464, 480
-_EVENT_SOURCE, _EVENT_TRANSACTION, _EVENT_TYPE = 24, 32, 44
-_TEXT_FIELD = struct.Struct("=qq")
+_TX_POOL, _TX_MESSAGE, _TX_DESTINATION = 16, 392, 464
+_EVENT_SOURCE = 24
+_EVENT = struct.Struct("=qq4xi")  # pjsip_event.body.tsx_state: src, tsx, prev_state, type
+_PACKET = struct.Struct("=46s2xi4xqi")  # pjsip_rx_data: src_name, src_port, msg_buf, its length
+_NAME = struct.Struct("=qqI")  # dest_info: name, count
+_ADDRESS = struct.Struct("=iII28si")  # type, priority, weight, address, its length
+_SENT_BY = struct.Struct("=qqi")
+_IPV6 = 0x80
 
 RECEIVED, TRANSPORT_ERROR = 3, 4
 
@@ -41,6 +45,21 @@ _OFFSETS = {
     "2.17": _Offsets(184, 356, 488, 64, 16, 32, 2920),
     "2.17-dev": _Offsets(184, 356, 488, 64, 16, 32, 2920),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A request and where it goes: the ``addresses`` in the order to try them, by transport type ``kind``.
+
+    ``host`` is the name that TLS verifies. ``sent_by`` is what Via names as our address: where a new
+    connection to us would lead (RFC 3261 section 18.1.1); None = the ephemeral port of the connection.
+    """
+
+    text: bytes
+    kind: int
+    host: str
+    addresses: Sequence[tuple[str, int]]
+    sent_by: tuple[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,66 +99,53 @@ class Messages:
             ctypes.c_void_p,
         )
 
-    def set_text(self, tx_data: int, text: bytes) -> bool:
-        """Make ``text``, a whole SIP message, that of ``tx_data``; False if pjproject cannot parse it."""
-        pool = ctypes.c_void_p.from_address(tx_data + _TX_POOL)
-        copy = self._alloc(pool, len(text) + 1)
-        ctypes.memmove(copy, text, len(text) + 1)
-        message = self._parse(pool, copy, len(text), None)
-        ctypes.c_void_p.from_address(tx_data + _TX_MESSAGE).value = message
-        return bool(message)
-
-    def set_destination(
-        self, tx_data: int, host: str, transport_type: int, addresses: Sequence[tuple[str, int]]
-    ) -> None:
-        """Where the request goes, in this order on failure; ``host`` is the name that TLS verifies.
+    def fill(self, tx_data: int, envelope: Envelope) -> bool:
+        """Make the envelope's text the message of ``tx_data``, and say where it goes; False if it is no SIP.
 
         pjproject then looks no name up. Addresses beyond those that it has room for are left out.
         """
-        offsets = self._offsets
-        _TEXT_FIELD.pack_into(_memory(tx_data + _TX_DESTINATION, 16), 0, *self._copy(tx_data, host))
-        wanted = addresses[: offsets.addresses]
-        ctypes.c_uint.from_address(tx_data + _TX_ADDRESSES).value = len(wanted)
-        for index, (address, port) in enumerate(wanted):
-            entry = tx_data + offsets.first_address + index * offsets.address_size
-            packed, length, family = _sockaddr(address, port)
-            kind = transport_type | (0x80 if family == socket.AF_INET6 else 0)
-            values = struct.pack("=iII28si", kind, 0, 0, packed, length)
-            ctypes.memmove(entry + offsets.address_type, values, len(values))
-
-    def set_sent_by(self, tx_data: int, host: str, port: int) -> None:
-        """What Via names as our address: where a new connection to us would lead (RFC 3261 section 18.1.1).
-
-        Otherwise pjproject names the ephemeral port of its own connection.
-        """
-        field = tx_data + self._offsets.sent_by
-        _TEXT_FIELD.pack_into(_memory(field, 16), 0, *self._copy(tx_data, host))
-        ctypes.c_int.from_address(field + 16).value = port
-
-    def _copy(self, tx_data: int, text: str) -> tuple[int, int]:
-        """The text in the memory of ``tx_data``: address and length."""
-        raw = text.encode()
-        copy = self._alloc(ctypes.c_void_p.from_address(tx_data + _TX_POOL), len(raw) + 1)
-        ctypes.memmove(copy, raw, len(raw) + 1)
-        return copy, len(raw)
+        text, host, sent_by = envelope.text, envelope.host.encode(), envelope.sent_by
+        name, port = (sent_by[0].encode(), sent_by[1]) if sent_by else (b"", 0)
+        block = b"\0".join((text, host, name))
+        pool = ctypes.c_void_p.from_address(tx_data + _TX_POOL)
+        copy = self._alloc(pool, len(block) + 1)
+        ctypes.memmove(copy, block, len(block) + 1)
+        message = self._parse(pool, copy, len(text), None)
+        ctypes.c_void_p.from_address(tx_data + _TX_MESSAGE).value = message
+        after = copy + len(text) + 1
+        destination = self._destination(after, len(host), envelope)
+        ctypes.memmove(tx_data + _TX_DESTINATION, destination, len(destination))
+        if name:
+            where = _SENT_BY.pack(after + len(host) + 1, len(name), port)
+            ctypes.memmove(tx_data + self._offsets.sent_by, where, len(where))
+        return bool(message)
 
     def end_of(self, event: int) -> TransactionEnd:
         """What an event of a transaction that has ended says; valid only inside pjproject's callback."""
-        transaction = ctypes.c_void_p.from_address(event + _EVENT_TRANSACTION).value or 0
-        kind = ctypes.c_int.from_address(event + _EVENT_TYPE).value
+        source, transaction, kind = _EVENT.unpack(ctypes.string_at(event + _EVENT_SOURCE, _EVENT.size))
         code = ctypes.c_int.from_address(transaction + self._offsets.status_code).value
-        if kind != RECEIVED:
-            error = ctypes.c_int.from_address(transaction + self._offsets.transport_error).value
-            return TransactionEnd(code, kind, error, None)
-        received = self.read(ctypes.c_void_p.from_address(event + _EVENT_SOURCE).value or 0)
-        return TransactionEnd(code, kind, 0, received)
+        if kind == RECEIVED:
+            return TransactionEnd(code, kind, 0, self.read(source))
+        error = ctypes.c_int.from_address(transaction + self._offsets.transport_error).value
+        return TransactionEnd(code, kind, error, None)
 
     def read(self, rx_data: int) -> Received:
         """The bytes of a received message and who sent it; valid only inside pjproject's callback."""
         at = rx_data + (self._length_at or self._find_length(rx_data))
-        start, length = struct.unpack("=qi", ctypes.string_at(at + 96, 12))
-        source = ctypes.string_at(at + 40, 46).partition(b"\0")[0].decode("ascii", "replace")
-        return Received(ctypes.string_at(start, length), (source, ctypes.c_int.from_address(at + 88).value))
+        name, port, start, length = _PACKET.unpack(ctypes.string_at(at + 40, _PACKET.size))
+        source = name.partition(b"\0")[0].decode("ascii", "replace")
+        return Received(ctypes.string_at(start, length), (source, port))
+
+    def _destination(self, host: int, length: int, envelope: Envelope) -> bytes:
+        """``pjsip_tx_data.dest_info``: the name that TLS verifies, then the addresses."""
+        offsets, wanted = self._offsets, envelope.addresses[: self._offsets.addresses]
+        parts = [_NAME.pack(host, length, len(wanted)).ljust(offsets.first_address - _TX_DESTINATION, b"\0")]
+        for address, port in wanted:
+            packed, size, family = _sockaddr(address, port)
+            kind = envelope.kind | (_IPV6 if family == socket.AF_INET6 else 0)
+            entry = bytes(offsets.address_type) + _ADDRESS.pack(kind, 0, 0, packed, size)
+            parts.append(entry.ljust(offsets.address_size, b"\0"))
+        return b"".join(parts)
 
     def _find_length(self, rx_data: int) -> int:
         """The offset of ``pkt_info.len``, told by the pointer to the packet that has to follow it."""
@@ -152,14 +158,10 @@ class Messages:
         raise PjkaError("pjproject was built with a packet size that pjka does not know")
 
 
-def _memory(address: int, size: int) -> ctypes.Array[ctypes.c_char]:
-    return (ctypes.c_char * size).from_address(address)
-
-
 def _sockaddr(address: str, port: int) -> tuple[bytes, int, int]:
     """The bytes of a ``pj_sockaddr``, its used length and its family."""
-    packed = ipaddress.ip_address(address).packed
-    if len(packed) == 4:
+    if ":" not in address:
+        packed = socket.inet_pton(socket.AF_INET, address)
         return struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + packed, 16, socket.AF_INET
     head = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", port, 0)
-    return head + packed, 28, socket.AF_INET6
+    return head + socket.inet_pton(socket.AF_INET6, address), 28, socket.AF_INET6

@@ -6,7 +6,6 @@ no port is given, then the host's addresses as the system finds them, the hosts 
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -114,7 +113,7 @@ def _services(name: str) -> Sequence[tuple[str, int]]:
 
 def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host.strip("[]"))
+    except (OSError, UnicodeError):
         return False
     return True

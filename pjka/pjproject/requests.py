@@ -8,8 +8,8 @@ the reactor's thread only; callbacks come on it too, never from inside :meth:`Re
 from __future__ import annotations
 
 import itertools
+import os
 import re
-import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from enum import StrEnum
 from pjka.errors import PjkaError
 from pjka.pjproject import digest
 from pjka.pjproject.layouts import Selector
-from pjka.pjproject.messages import TRANSPORT_ERROR, Received, TransactionEnd
+from pjka.pjproject.messages import TRANSPORT_ERROR, Envelope, Received, TransactionEnd
 from pjka.pjproject.names import Names
 from pjka.pjproject.native import PJ_SUCCESS, Native
 from pjka.pjproject.reactor import Reactor, Timer
@@ -27,6 +27,7 @@ from pjka.pjproject.transactions import Transactions
 _MAX_ROUNDS = 10
 _LATE_KEPT = 32.0  # s: what RFC 3261 timer F gives an answer
 _BRANCH = "z9hG4bKPj"
+_KINDS = {"udp": 1, "tcp": 2, "tls": 3}  # pjsip_transport_type_e
 
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
 _REASON = re.compile(rb"SIP/2\.0 \d{3} ?([^\r\n]*)")
@@ -196,7 +197,7 @@ class Requests:
         ``timeout`` (s) covers name look-up, connecting and every resend; 0 or less = the transaction's only.
         """
         now = self._reactor.now()
-        token, unique = next(self._tokens), secrets.token_hex(24)
+        token, unique = next(self._tokens), os.urandom(26).hex()
         exchange = _Exchange(
             token,
             request,
@@ -205,8 +206,8 @@ class Requests:
             late,
             now,
             request.call_id or unique[:32],
-            unique[32:],
-            request.cseq or secrets.randbelow(1 << 16) + 1,
+            unique[32:48],
+            request.cseq or int(unique[48:], 16) + 1,
         )
         self._exchanges[token] = exchange
         if timeout > 0:
@@ -247,37 +248,29 @@ class Requests:
             return
         exchange.address = addresses[0]
         exchange.rounds += 1
-        exchange.branch = _BRANCH + secrets.token_hex(12)
+        exchange.branch = _BRANCH + os.urandom(12).hex()
         text = self._compose(exchange, credentials)
         exchange.sent_bytes += len(text)
         where = exchange.destination
-        status = self._transactions.send(
-            exchange.token, text, where.protocol, where.host, addresses, where.selector, where.sent_by
-        )
+        envelope = Envelope(text, _KINDS[where.protocol], where.host, addresses, where.sent_by)
+        status = self._transactions.send(exchange.token, envelope, where.selector)
         if status != PJ_SUCCESS:
             self._note(_Ending(exchange.token, self._reactor.now(), None, status))
 
     def _compose(self, exchange: _Exchange, credentials: Sequence[tuple[str, str]]) -> bytes:
         request = exchange.request
-        protocol = exchange.destination.protocol.upper()
-        lines = [
-            f"{request.method} {request.uri} SIP/2.0",
-            f"Via: SIP/2.0/{protocol} 0.0.0.0;rport;branch={exchange.branch}",
-            *(f"Route: <{route}>" for route in request.routes),
-            f"From: <{request.from_uri}>;tag={exchange.tag}",
-            f"To: <{request.to_uri}>",
-        ]
-        if request.contact:
-            lines.append(f"Contact: <{request.contact}>")
-        lines += [
-            f"Call-ID: {exchange.call_id}",
-            f"CSeq: {exchange.cseq} {request.method}",
-            "Max-Forwards: 70",
-            *(f"{name}: {value}" for name, value in (*request.headers, *credentials)),
-        ]
-        if request.body:
-            lines += [f"Content-Type: {request.content_type}", f"Content-Length: {len(request.body)}"]
-        return "\r\n".join([*lines, "\r\n"]).encode() + request.body
+        routes = "".join([f"Route: <{route}>\r\n" for route in request.routes])
+        contact = f"Contact: <{request.contact}>\r\n" if request.contact else ""
+        more = "".join([f"{name}: {value}\r\n" for name, value in (*request.headers, *credentials)])
+        body = f"Content-Type: {request.content_type}\r\n" if request.body else ""
+        head = (
+            f"{request.method} {request.uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/{exchange.destination.protocol.upper()} 0.0.0.0;rport;branch={exchange.branch}\r\n"
+            f"{routes}From: <{request.from_uri}>;tag={exchange.tag}\r\nTo: <{request.to_uri}>\r\n{contact}"
+            f"Call-ID: {exchange.call_id}\r\nCSeq: {exchange.cseq} {request.method}\r\n"
+            f"Max-Forwards: 70\r\n{more}{body}Content-Length: {len(request.body)}\r\n\r\n"
+        )
+        return head.encode() + request.body
 
     def _ended(self, token: int, end: TransactionEnd) -> None:
         if token in self._exchanges:

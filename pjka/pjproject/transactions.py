@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from pjka.pjproject.layouts import Selector, String
-from pjka.pjproject.messages import Messages, TransactionEnd
+from pjka.pjproject.messages import Envelope, Messages, TransactionEnd
 from pjka.pjproject.native import PJ_SUCCESS, Native
 
 _TRANSACTION_LOCK = 32  # pjsip_transaction.grp_lock, the same in all versions known
 _INVALID_MESSAGE = 171020  # PJSIP_EINVALIDMSG
-_KINDS = {"udp": 1, "tcp": 2, "tls": 3}
 
 _EndFunction = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -37,20 +36,10 @@ class Transactions:
         self._unlock = declare("pj_grp_lock_release", integer, address)
         self._terminate = declare("pjsip_tsx_terminate", integer, address, integer)
 
-    def send(
-        self,
-        token: int,
-        text: bytes,
-        protocol: str,
-        host: str,
-        addresses: Sequence[tuple[str, int]],
-        selector: Selector | None,
-        sent_by: tuple[str, int] | None,
-    ) -> int:
-        """Send ``text`` to the first of ``addresses`` that takes it, and return pjproject's status.
+    def send(self, token: int, envelope: Envelope, selector: Selector | None) -> int:
+        """Send to the first address that takes it, and return pjproject's status.
 
-        ``host`` is the name that TLS verifies, ``sent_by`` what Via names as our address. With a status other
-        than success ``on_end`` may be called too.
+        With a status other than success ``on_end`` may be called too.
         """
         pointer = ctypes.c_void_p()
         status = int(self._create(self._native.endpoint, ctypes.byref(pointer)))
@@ -58,12 +47,9 @@ class Transactions:
         if status != PJ_SUCCESS or tx_data is None:
             return status
         self._add_ref(tx_data)
-        if not self._messages.set_text(tx_data, text):
+        if not self._messages.fill(tx_data, envelope):
             self._dec_ref(tx_data)
             return _INVALID_MESSAGE
-        self._messages.set_destination(tx_data, host, _KINDS[protocol], addresses)
-        if sent_by is not None:
-            self._messages.set_sent_by(tx_data, *sent_by)
         if selector is not None:
             self._select(tx_data, ctypes.byref(selector))
         return int(self._send(self._native.endpoint, tx_data, -1, token, self._callback))

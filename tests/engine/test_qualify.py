@@ -8,18 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from textwrap import dedent
+from typing import NamedTuple
 
 import pytest
 from sip_peers import Answer, Digest, Peer, header, headers, names, ok, says, silent
 from test_requests import PROTOCOLS, Engine
 
 from pjka.conf.loader import load
+from pjka.conf.objects import Transport
 from pjka.exits import ListenerExits
+from pjka.pjproject.transports import Listener
 from pjka.qualifier import Qualifier
 from pjka.qualifier_rows import aor_rows, contact_rows, endpoint_rows, qualify_command
 from pjka.qualify.registry import Change, ContactChange, EndpointChange, Registered
 from pjka.qualify.wedged import Carrier
 from pjka.status import AorRow, Cause, ContactRow, EndpointRow
+
+
+class Started(NamedTuple):
+    """A transport that runs."""
+
+    transport: Transport
+    listener: Listener
 
 
 class Connections:
@@ -45,12 +55,16 @@ class Pbx:
     def __init__(self, engine: Engine, directory: Path) -> None:
         self.engine, self.file = engine, directory / "pjsip.conf"
         self.connections, self.changes = Connections(), queue.Queue[Change]()
-        self.exits = ListenerExits()
-        self.exits.replace(
-            [(transport, engine.listeners[name]) for name, transport in engine.transports.items()]
-        )
+        self.started = {
+            name: Started(transport, engine.listeners[name]) for name, transport in engine.transports.items()
+        }
         self.qualifier = Qualifier(
-            engine.reactor, engine.requests, self.exits, self.connections, self.changes.put, Random(1)
+            engine.reactor,
+            engine.requests,
+            ListenerExits(self.started),
+            self.connections,
+            self.changes.put,
+            Random(1),
         )
 
     def load(self, text: str) -> None:
@@ -209,7 +223,7 @@ def test_a_failed_send_makes_a_reachable_contact_unreachable(pbx: Pbx) -> None:
 
 
 def test_a_contact_that_no_transport_leads_to_is_unreachable(pbx: Pbx) -> None:
-    pbx.exits.replace([])
+    pbx.started.clear()
     pbx.load(conf(pbx.engine.peer("udp")))
     assert pbx.next() == "Unreachable"
     assert pbx.contact().last.startswith("no udp transport leads to 127.0.0.1")
