@@ -258,6 +258,7 @@ class Requests:
             self._note(_Ending(exchange.token, self._reactor.now(), None, status))
 
     def _compose(self, exchange: _Exchange, credentials: Sequence[tuple[str, str]]) -> bytes:
+        """The whole message, but for the Content-Length that pjproject adds."""
         request = exchange.request
         routes = "".join([f"Route: <{route}>\r\n" for route in request.routes])
         contact = f"Contact: <{request.contact}>\r\n" if request.contact else ""
@@ -268,7 +269,7 @@ class Requests:
             f"Via: SIP/2.0/{exchange.destination.protocol.upper()} 0.0.0.0;rport;branch={exchange.branch}\r\n"
             f"{routes}From: <{request.from_uri}>;tag={exchange.tag}\r\nTo: <{request.to_uri}>\r\n{contact}"
             f"Call-ID: {exchange.call_id}\r\nCSeq: {exchange.cseq} {request.method}\r\n"
-            f"Max-Forwards: 70\r\n{more}{body}Content-Length: {len(request.body)}\r\n\r\n"
+            f"Max-Forwards: 70\r\n{more}{body}\r\n"
         )
         return head.encode() + request.body
 
