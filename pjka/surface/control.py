@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from pjka.errors import PjkaError
-from pjka.logs import fields
+from pjka.logs import Members, fields
 from pjka.surface.connection import ClientConnection, EventQueue, Limits
 from pjka.surface.listener import BACKLOG, ControlListener
 from pjka.surface.protocol import (
@@ -42,18 +42,14 @@ _START_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 5.0
 
 
-class JsonValue(Protocol):
-    """What knows its own members."""
-
-    def to_json(self) -> Mapping[str, object]:
-        """The members of the JSON object; an event has at least ``event``, its name, and ``at`` (epoch s)."""
-
-
 class EventSource(Protocol):
     """Where events come from."""
 
-    def subscribe(self, deliver: Callable[[JsonValue], None]) -> Callable[[], None]:
-        """Call ``deliver`` with each event from now on, on any thread; the function returned ends that."""
+    def subscribe(self, deliver: Callable[[Members], None]) -> Callable[[], None]:
+        """Call ``deliver`` with each event from now on, on any thread; the function returned ends that.
+
+        An event's members are at least ``event``, its name, and ``at``, s since the epoch.
+        """
 
 
 class ControlServer:
@@ -137,8 +133,6 @@ class ControlServer:
         else:
             answer = self._within_memory(request, await self._answer(client, request))
         await client.send(answer)
-        # A client with many requests waiting in its buffer leaves the turn to the others.
-        await asyncio.sleep(0)
         return None
 
     async def _answer(self, client: ClientConnection, request: Request) -> bytes:
@@ -200,12 +194,12 @@ class ControlServer:
         finally:
             self._streams.discard(queue)
 
-    def _deliver(self, event: JsonValue) -> None:
+    def _deliver(self, event: Members) -> None:
         if self._streams:
             with contextlib.suppress(RuntimeError):  # the server has stopped meanwhile
                 self._loop.call_soon_threadsafe(self._distribute, event)
 
-    def _distribute(self, event: JsonValue) -> None:
+    def _distribute(self, event: Members) -> None:
         members = event.to_json()
         line = encode_event(members)
         for queue in self._streams:

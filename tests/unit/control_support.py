@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 
 from pjka.errors import PjkaError
+from pjka.logs import Members
 from pjka.status import (
     AorRow,
     Cause,
@@ -30,7 +31,7 @@ from pjka.status import (
     TransportRow,
 )
 from pjka.surface.connection import Limits
-from pjka.surface.control import ControlServer, JsonValue
+from pjka.surface.control import ControlServer
 from pjka.surface.shows import Command, show_commands
 
 SCHEMA = json.loads(resources.files("pjka").joinpath("schemas/control.json").read_text())
@@ -64,9 +65,9 @@ class Events:
     """A source of events that the test fires."""
 
     def __init__(self) -> None:
-        self.deliver: Callable[[JsonValue], None] | None = None
+        self.deliver: Callable[[Members], None] | None = None
 
-    def subscribe(self, deliver: Callable[[JsonValue], None]) -> Callable[[], None]:
+    def subscribe(self, deliver: Callable[[Members], None]) -> Callable[[], None]:
         self.deliver = deliver
         return self._end
 
