@@ -245,8 +245,8 @@ class _Reader:
 
     def _missing(self, word: str, name: str, reason: str) -> None:
         if word == "include":
-            self._fail(f"#include {shown(name)} can not be read: {reason}")
-        self._note("tryinclude-missing", f"#tryinclude {shown(name)} can not be read: {reason}")
+            self._fail(f"#include {shown(name)} cannot be read: {reason}")
+        self._note("tryinclude-missing", f"#tryinclude {shown(name)} cannot be read: {reason}")
 
     def _note_problems(self, seen: list[Included]) -> None:
         for included in seen:

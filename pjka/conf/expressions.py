@@ -1,8 +1,9 @@
 """POSIX extended regular expressions without groups, matched in bounded time.
 
-Asterisk hands the filter of ``[name](+option=value)`` to ``regcomp``. Python's ``re`` has another syntax and may
-need exponential time, so an expression becomes a row of steps here, walked with all possible positions at once:
-the time is at most that of text length times steps. Classes such as ``[:alpha:]`` know ASCII letters only.
+Asterisk hands the filter of ``[name](+option=value)`` to ``regcomp``. Python's ``re`` has another syntax
+and may need exponential time, so an expression becomes a row of steps here, walked with all possible
+positions at once: the time is at most that of text length times steps. Classes such as ``[:alpha:]`` know
+ASCII letters only.
 
 A filter cannot contain ``)``, which would end it, so it has no groups and no back-references.
 """

@@ -71,7 +71,7 @@ class Directory:
         """Read one file. Raises `EndlessError`, without a line, beyond `MAX_BYTES`."""
         try:
             where = inside(self._root, os.fsdecode(encode(path)))
-            if not stat.S_ISREG(where.stat().st_mode):
+            if path.endswith("/") or not stat.S_ISREG(where.stat().st_mode):
                 return Included(path, None, "not a regular file")
             text = _content(where)
         except (OSError, ValueError) as error:

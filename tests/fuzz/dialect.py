@@ -1,10 +1,11 @@
-"""Throw broken configurations at the dialect: it must parse them or say what is wrong, soon, and nothing else.
+"""Throw broken configurations at the dialect: it parses them or says what is wrong, soon.
 
     python tests/fuzz/dialect.py [--inputs N] [--seed N]
 
-Every input is made from its own number, so that a failure can be repeated alone (``--inputs 1 --seed N``). It is a
-configuration of one to five files, written from the pieces of the language and then damaged byte by byte. What parses
-must print and parse again to an equal document. Ends with 1 and the number of the input at the first failure.
+Every input is made from its own number, so that a failure can be repeated alone (``--inputs 1 --seed N``).
+It is a configuration of one to five files, written from the pieces of the language and then damaged byte by
+byte, or of random bytes. What parses must print and parse again to an equal document. Ends with 1 and the number of the input
+at the first failure.
 """
 
 from __future__ import annotations
@@ -24,8 +25,38 @@ from pjka.conf.includes import Included
 MAX_SECONDS = 10.0
 """More than any single input may take, even on a busy machine."""
 
-NAMES = [b"a", b"b", b"A", b"tpl", b"x y", b"", b" a", "ü".encode(), b"\xff", b"n" * 79, b"n" * 80, b"n" * 81, b"a\\;b"]
-KEYS = [b"k", b"K", b"type", b"k ", b"", b"k+", b"\\[k", b"\\#k", b"\\=", b"\\", b"\\\xc3", b"k\xc3", b"\t", b"k\\;", b">"]
+NAMES = [
+    b"a",
+    b"b",
+    b"A",
+    b"tpl",
+    b"x y",
+    b"",
+    b" a",
+    "ü".encode(),
+    b"\xff",
+    b"n" * 79,
+    b"n" * 80,
+    b"n" * 81,
+    b"a\\;b",
+]
+KEYS = [
+    b"k",
+    b"K",
+    b"type",
+    b"k ",
+    b"",
+    b"k+",
+    b"\\[k",
+    b"\\#k",
+    b"\\=",
+    b"\\",
+    b"\\\xc3",
+    b"k\xc3",
+    b"\t",
+    b"k\\;",
+    b">",
+]
 SIGNS = [b"=", b" = ", b"=>", b" => ", b"+=", b" += ", b"+ =", b"+=>", b" =", b"==", b""]
 VALUES = [
     b"1",
@@ -46,14 +77,80 @@ VALUES = [
     "ä".encode(),
     b";-- x --; y",
 ]
-WORDS = [b"!", b"+", b"a", b"b", b"tpl", b"", b" a", b"+k=1", b"+k=v&type=.", b"+TEMPLATES=include", b"A"]
-WORDS += [b"+TEMPLATES=restrict&k=", b"+k=[", b"+^k$=a{2}", b"+k=\"a&b\"", b"+[[:alpha:]]=.|x", b"+k=a{2}*", b"+k"]
+WORDS = [
+    b"!",
+    b"+",
+    b"a",
+    b"b",
+    b"tpl",
+    b"",
+    b" a",
+    b"+k=1",
+    b"+k=v&type=.",
+    b"+TEMPLATES=include",
+    b"A",
+    b"+TEMPLATES=restrict&k=",
+    b"+k=[",
+    b"+^k$=a{2}",
+    b'+k="a&b"',
+    b"+[[:alpha:]]=.|x",
+    b"+k=a{2}*",
+    b"+k",
+]
 FILES = [b"x.conf", b"y.conf", b"d/1.conf", b"d/2.conf"]
-TARGETS = [*FILES, b"main.conf", b"*.conf", b"d/*.conf", b"{x,y}.conf", b"none.conf", b"d", b'"x.conf"', b"<y.conf>", b""]
-DIRECTIVES = [b"#include ", b"#tryinclude ", b"#INCLUDE\t", b"#exec ", b"#nothing ", b"#include\xc3", b"#include"]
-COMMENTS = [b";", b"; x", b";--", b"--;", b";---", b";-- x --;", b"--; k=1", b";--;-- --;", b";--" * 60, b"\\;--"]
+TARGETS = [
+    *FILES,
+    b"main.conf",
+    b"*.conf",
+    b"d/*.conf",
+    b"{x,y}.conf",
+    b"none.conf",
+    b"d",
+    b'"x.conf"',
+    b"<y.conf>",
+    b"",
+]
+DIRECTIVES = [
+    b"#include ",
+    b"#tryinclude ",
+    b"#INCLUDE\t",
+    b"#exec ",
+    b"#nothing ",
+    b"#include\xc3",
+    b"#include",
+]
+COMMENTS = [
+    b";",
+    b"; x",
+    b";--",
+    b"--;",
+    b";---",
+    b";-- x --;",
+    b"--; k=1",
+    b";--;-- --;",
+    b";--" * 60,
+    b"\\;--",
+]
 ENDS = [b"\n"] * 12 + [b"\r\n", b"\n\n", b"", b" \n", b"\n\x00"]
-JOINTS = [b";", b"\\", b"--", b"[", b"]", b"(", b")", b"=", b"+", b"\n", b"\x00", b"\xff", b" ", b"#", b",", b">", b"!"]
+JOINTS = [
+    b";",
+    b"\\",
+    b"--",
+    b"[",
+    b"]",
+    b"(",
+    b")",
+    b"=",
+    b"+",
+    b"\n",
+    b"\x00",
+    b"\xff",
+    b" ",
+    b"#",
+    b",",
+    b">",
+    b"!",
+]
 
 
 def line(chance: random.Random) -> bytes:
@@ -67,7 +164,8 @@ def line(chance: random.Random) -> bytes:
         return chance.choice(DIRECTIVES) + chance.choice(TARGETS)
     if form < 0.95:
         return chance.choice(COMMENTS)
-    return b"k" + chance.choice(SIGNS) + chance.choice([b"v", b"; ", b" ", b"\\;"]) * chance.choice([2000, 4095, 8190])
+    long = chance.choice([b"v", b"; ", b" ", b"\\;"]) * chance.choice([2000, 4095, 8190])
+    return b"k" + chance.choice(SIGNS) + long
 
 
 def header(chance: random.Random) -> bytes:
@@ -76,7 +174,8 @@ def header(chance: random.Random) -> bytes:
     if chance.random() < 0.4:
         return name
     words = b",".join(chance.choices(WORDS, k=chance.choice([1, 1, 1, 2, 3])))
-    return name + chance.choice([b"(", b"(", b"(", b"(", b" ("]) + words + chance.choice([b")", b")", b")", b") x", b""])
+    start, end = chance.choice([b"("] * 4 + [b" ("]), chance.choice([b")"] * 3 + [b") x", b""])
+    return name + start + words + end
 
 
 def damaged(chance: random.Random, text: bytes) -> bytes:
@@ -98,6 +197,8 @@ def configuration(number: int) -> dict[bytes, bytes]:
 
 def file(chance: random.Random, first: bytes) -> bytes:
     """One file; most begin with a section, or every other input would fail at its first line."""
+    if chance.random() < 0.05:
+        return chance.randbytes(chance.choice([1, 30, 500, 9000]))
     start = chance.choice([first, first, first, b"\xef\xbb\xbf" + first, b""])
     count = chance.choice([0, 1, 3, 8, 20])
     return damaged(chance, start + b"".join(line(chance) + chance.choice(ENDS) for _ in range(count)))
@@ -138,7 +239,8 @@ def main() -> int:
             print(f"input {number} failed: {Path(__file__).name} --inputs 1 --seed {number}")
             return 1
         slowest = max(slowest, (time.perf_counter() - start, number))
-    print(f"{options.inputs} inputs in {time.perf_counter() - begin:.0f} s, no other exception than DialectError")
+    seconds = time.perf_counter() - begin
+    print(f"{options.inputs} inputs in {seconds:.0f} s, no other exception than DialectError")
     print(f"{parsed} parsed and printed back, {options.inputs - parsed} rejected with file and line")
     print(f"the slowest took {slowest[0] * 1000:.0f} ms, input {slowest[1]}")
     return int(slowest[0] > MAX_SECONDS)
