@@ -103,7 +103,7 @@ def peers(configuration: Configuration, contacts: Iterable[Target], resolve: Res
         if transport.protocol in STREAMS
     }
     found: dict[Address, str] = {}
-    for target in (*targets(configuration), *contacts):
+    for target in (*static_targets(configuration), *contacts):
         for host, port, protocol in _hops(target.uri):
             transport = _choose(target.transport, protocol, streams)
             if transport:
@@ -112,7 +112,7 @@ def peers(configuration: Configuration, contacts: Iterable[Target], resolve: Res
     return found
 
 
-def targets(configuration: Configuration) -> Iterator[Target]:
+def static_targets(configuration: Configuration) -> Iterator[Target]:
     """What the PBX connects to by its configuration: static contacts, registrars and proxies."""
     for endpoint in configuration.endpoints.values():
         yield Target(endpoint.outbound_proxy, endpoint.transport)

@@ -162,6 +162,10 @@ class Attachment:
         self._settle([*self.listeners.values()])
         self._settle([*self.connections.values()])
 
+    def strangers(self) -> list[Held]:
+        """The connections that belong to no transport."""
+        return [held for held in self.connections.values() if not held.assignment.transport]
+
     def unmet(self) -> list[Held]:
         """The sockets that lack something that is wanted of them."""
         every = (*self.listeners.values(), *self.connections.values())

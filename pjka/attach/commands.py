@@ -20,6 +20,7 @@ def commands(watch: Watch) -> dict[str, Command]:
     sources: Mapping[str, Callable[[Session], Iterable[Row]]] = {
         "transports": rows.transports,
         "connections": rows.connections,
+        "contacts": rows.contacts,
         "deaths": rows.deaths,
         "engine": rows.engine,
     }
@@ -32,13 +33,18 @@ def commands(watch: Watch) -> dict[str, Command]:
 
 
 def kill(session: Session, arguments: Mapping[str, object]) -> ConnectionRow:
-    """End the connection with the serial in ``connection``; PjkaError where there is none or no right to."""
+    """End the connection with the serial in ``connection``, not one that carries a call without ``force``.
+
+    PjkaError where there is none, or no right to end it.
+    """
     check_arguments(arguments, frozenset({"connection", "force"}))
     serial = integer_argument(arguments, "connection")
     row = next((row for row in rows.connections(session) if row.serial == serial), None)
     held = next((one for one in session.attachment.connections.values() if one.serial == serial), None)
     if row is None or held is None:
         raise PjkaError(f"there is no connection {serial}")
+    if session.contacts.carries_call(held.connection.remote) and arguments.get("force") is not True:
+        raise PjkaError(f"connection {serial} carries a call", option="force")
     try:
         ended = session.attachment.kill(held, Cause.KILLED)
     except OSError as error:

@@ -49,6 +49,13 @@ class ConfigurationKept(Event):
     problem: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PbxSilent(Event):
+    """The PBX does not tell what it knows, or a connection of its cannot be ended; pjka does without."""
+
+    reason: str
+
+
 class Teller(Events):
     """Logs each event and hands it to the subscribers."""
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 
-from pjka.attach.assign import STREAMS
+from pjka.attach.assign import STREAMS, Address
+from pjka.attach.contacts import addresses_of
 from pjka.attach.held import Held
 from pjka.attach.session import Session
+from pjka.conf.objects import Aor
 from pjka.keepalive.policy import Mechanism, Policy
 from pjka.linux.connections import KernelConnection, Timer, printed
 from pjka.linux.tcp_info import TcpInfo, TcpState
-from pjka.status import ConnectionRow, DeathRow, EngineRow, TransportRow
+from pjka.pbx.contacts import PbxContact
+from pjka.status import ConnectionRow, ContactRow, DeathRow, EngineRow, TransportRow
 
 _STATES = {TcpState.ESTABLISHED: "established", TcpState.SYN_SENT: "connecting"}
 
@@ -58,6 +63,12 @@ def deaths(session: Session) -> list[DeathRow]:
         )
         for death in session.attachment.deaths
     ]
+
+
+def contacts(session: Session) -> list[ContactRow]:
+    """One row for each contact that the PBX has told of, with the connection that carries it."""
+    held = {one.connection.remote: one for one in session.attachment.connections.values()}
+    return [_contact_row(session, contact, held) for contact in session.contacts]
 
 
 def engine(session: Session) -> list[EngineRow]:
@@ -126,6 +137,40 @@ def _connection_row(
         note=held.assignment.note
         or ("user timeout follows once the peer has answered" if held.postponed else ""),
     )
+
+
+def _contact_row(session: Session, contact: PbxContact, held: Mapping[Address, Held]) -> ContactRow:
+    found = [held[address] for address in addresses_of(contact) if address in held]
+    one = found[0] if found else None
+    transport = one.assignment.transport if one else ""
+    aor = session.plan.configuration.aors.get(contact.aor)
+    policy = session.plan.policies.get(transport)
+    idle = _detection(session, policy, 0) if one else None
+    by_options = _missed(aor)
+    soonest = min((seconds for seconds in (idle, by_options) if seconds is not None), default=None)
+    return ContactRow(
+        aor=contact.aor,
+        uri=contact.uri,
+        status=contact.status or "Unknown",
+        rtt=contact.rtt,
+        transport=transport,
+        connection=one.serial if one else None,
+        peer=printed(one.connection.remote) if one else "",
+        mechanism=_mechanism(session, transport) if one else "",
+        frequency=aor.qualify_frequency if aor else 0,
+        expires=None if contact.expires is None else max(contact.expires - time.time(), 0.0),
+        user_agent=contact.user_agent,
+        endpoints=(contact.endpoint,) if contact.endpoint else (),
+        detection=soonest,
+        detected_by="" if soonest is None else "kernel" if soonest == idle else "options",
+    )
+
+
+def _missed(aor: Aor | None) -> float | None:
+    """Seconds until OPTIONS that go unanswered make a contact of the AOR unreachable, in the worst case."""
+    if aor is None or not aor.qualify_frequency:
+        return None
+    return aor.qualify_frequency * aor.qualify_down + max(aor.qualify_timeout, 0.0)
 
 
 def _detection(session: Session, policy: Policy | None, outstanding: int) -> float | None:

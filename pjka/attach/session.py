@@ -10,18 +10,26 @@ from contextlib import ExitStack
 
 from pjka.attach import rights
 from pjka.attach.attachment import Attachment
-from pjka.attach.events import ConfigurationKept, Teller
+from pjka.attach.contacts import Contacts, addresses_of
+from pjka.attach.events import ConfigurationKept, PbxSilent, Teller
 from pjka.attach.held import Held
 from pjka.attach.source import Plan, Source
+from pjka.conf.files import inside
 from pjka.enforce import Drift
 from pjka.errors import PjkaError
 from pjka.events import Reloaded
-from pjka.linux.connections import Diagnostics, Endings
+from pjka.linux.connections import Diagnostics, Endings, printed
 from pjka.linux.process import Process
+from pjka.pbx import astdb
+from pjka.pbx.astdb import AstdbError
+from pjka.pbx.client import News, Snapshot, Trouble
+from pjka.status import Cause
 
 _SOON = 1.0
 _FULL_LOOK = 10.0
 _READ_BACK_ALL = 120.0
+_DATABASE = "/var/lib/asterisk/astdb.sqlite3"
+_DATABASE_LOOK = 30.0
 # a full look may take this share of the time
 _SHARE = 1 / 200
 
@@ -44,6 +52,8 @@ class Session:
         self.started = self._last_full = clock()
         self._cost = 0.0
         self._opened = (-1, -1)
+        self.contacts = Contacts()
+        self._database_due = self.started
         with ExitStack() as undo:
             self.endings = process.in_network(Endings)
             undo.callback(self.endings.close)
@@ -104,12 +114,24 @@ class Session:
         elif opened != self._opened[0]:
             self._opened = opened, self._opened[1]
             self.attachment.look_for_outgoing(now)
+        self._read_database(now)
+        self._drop_given_up(now)
         if self.source.changed():
             self._reload_or_tell()
 
+    def learn(self, news: News) -> None:
+        """Take in what the PBX told of its contacts."""
+        if isinstance(news, Trouble):
+            self._teller.tell(PbxSilent(reason=news.reason), logging.WARNING)
+        elif isinstance(news, Snapshot):
+            self.contacts.replace(news.contacts, news.calling, self._clock())
+        else:
+            self.contacts.update(news, self._clock())
+        self._lead_to_contacts()
+
     def reload(self) -> None:
         """Read the configuration again; PjkaError where it is unusable, and the one before stays in force."""
-        plan = self.source.load()
+        plan = self.source.load(self.contacts)
         if plan.configuration == self.plan.configuration:
             return
         self.plan = plan
@@ -122,6 +144,46 @@ class Session:
             self.reload()
         except PjkaError as error:
             self._teller.tell(ConfigurationKept(problem=str(error)), logging.ERROR)
+
+    def _lead_to_contacts(self) -> None:
+        """Assign outgoing connections to contacts that are known only now."""
+        strangers = {held.connection.remote for held in self.attachment.strangers()}
+        if strangers & {address for contact in self.contacts for address in addresses_of(contact)}:
+            self.plan = self.source.lead(self.plan, self.contacts)
+            self.attachment.configure(self.plan.assigner, self.plan.wanted)
+
+    def _read_database(self, now: float) -> None:
+        """Without a manager session, the contacts are those in Asterisk's database."""
+        if self.contacts.known or now < self._database_due:
+            return
+        self._database_due = now + _DATABASE_LOOK
+        try:
+            found = astdb.contacts(inside(self.process.root(), _DATABASE), time.time())
+        except (AstdbError, OSError):
+            return
+        for contact in found:
+            self.contacts.update(contact, now)
+        self._lead_to_contacts()
+
+    def _drop_given_up(self, now: float) -> None:
+        """End the connections of contacts that `@close_wedged` or `@remove_unreachable` wants dropped."""
+        for contact, aor in self.contacts.given_up(self.plan.configuration.aors, now):
+            places = addresses_of(contact)
+            if contact.endpoint in self.contacts.calling:
+                continue
+            self.contacts.dealt_with(contact)
+            cause = Cause.WEDGED if aor.close_wedged else Cause.UNREACHABLE
+            for held in [*self.attachment.connections.values()]:
+                if held.assignment.transport and held.connection.remote in places:
+                    self._end(held, cause)
+
+    def _end(self, held: Held, cause: Cause) -> None:
+        try:
+            self.attachment.kill(held, cause)
+        except OSError as error:
+            peer = printed(held.connection.remote)
+            reason = f"the connection to {peer} cannot be ended: {error.strerror}"
+            self._teller.tell(PbxSilent(reason=reason), logging.ERROR)
 
     def _look_at_all(self, share: float) -> None:
         began = self._clock()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pjka.attach.assign import Assigner, Target, peers
+from pjka.attach.assign import Assigner, peers
+from pjka.attach.contacts import targets
 from pjka.attach.held import Wanted
 from pjka.check import policies
 from pjka.conf.files import inside
@@ -16,6 +17,7 @@ from pjka.conf.loader import Configuration, load
 from pjka.errors import PjkaError
 from pjka.keepalive.platforms import Platform
 from pjka.keepalive.policy import Policy
+from pjka.pbx.contacts import PbxContact
 
 Signature = tuple[tuple[int, ...], ...]
 
@@ -46,8 +48,8 @@ class Source:
         self._files: tuple[str, ...] = (path,)
         self._signature: Signature = ()
 
-    def load(self, contacts: Iterable[Target] = ()) -> Plan:
-        """Read it now.
+    def load(self, contacts: Iterable[PbxContact] = ()) -> Plan:
+        """Read it now; ``contacts`` are those that the PBX has.
 
         Raises ConfigurationError where it is unusable, PjkaError where ``default`` is not there.
         """
@@ -58,13 +60,13 @@ class Source:
         self._check_default(configuration)
         found = policies(configuration, self.platform)
         wanted = {name: Wanted.by(policy, self.platform) for name, policy in found.items()}
-        leads = peers(configuration, contacts, addresses)
-        return Plan(
-            configuration,
-            found,
-            {name: want for name, want in wanted.items() if want is not None},
-            Assigner(configuration.transports, leads, self._default),
-        )
+        some = {name: want for name, want in wanted.items() if want is not None}
+        return self.lead(Plan(configuration, found, some, Assigner({}, {})), contacts)
+
+    def lead(self, plan: Plan, contacts: Iterable[PbxContact]) -> Plan:
+        """The same plan with the way to these contacts in it."""
+        leads = peers(plan.configuration, targets(contacts, plan.configuration), addresses)
+        return replace(plan, assigner=Assigner(plan.configuration.transports, leads, self._default))
 
     def changed(self) -> bool:
         """Whether any of its files, or of the directories they are in, is not as it was when last read.

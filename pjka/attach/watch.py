@@ -22,6 +22,7 @@ from pjka.errors import PjkaError
 from pjka.linux.find import NotFoundError
 from pjka.linux.process import Process
 from pjka.linux.system_timers import this_machine
+from pjka.pbx.client import News
 
 T = TypeVar("T")
 
@@ -90,6 +91,10 @@ class Watch:
         """End `run`, from any thread or a signal handler."""
         self._stopping = True
         self._mailbox.post(lambda: None)
+
+    def learn(self, news: News) -> None:
+        """Hand on what the PBX told, from any thread; forgotten while there is no session."""
+        self._mailbox.post(lambda: self.session.learn(news) if self.session is not None else None)
 
     def call(self, what: Callable[[Session], T], seconds: float = 5.0) -> T:
         """Have something done with the session on the thread of `run`; PjkaError while there is none."""

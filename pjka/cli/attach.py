@@ -21,11 +21,13 @@ from pjka.attach.session import Session
 from pjka.attach.watch import Target, Watch
 from pjka.cli.daemon import socket_option
 from pjka.cli.failures import NotPermitted, Unusable
+from pjka.conf import settings
 from pjka.enforce import Drift
 from pjka.errors import PjkaError
 from pjka.linux import find
 from pjka.linux.connections import printed
 from pjka.logs import LogSettings, configured, under_journal
+from pjka.pbx.client import AmiClient
 from pjka.surface.control import ControlServer
 from pjka.surface.notify import Notifier
 from pjka.text import printable
@@ -47,6 +49,7 @@ _SETTLE_SECONDS = 5.0
 @click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
 @click.option("--once", is_flag=True, help="Apply and exit: 0 if every socket has its policy, else 1.")
 @click.option("--restore", is_flag=True, help="At the end, put back what was found at attach.")
+@click.option("--ami", is_flag=True, help="Ask the PBX for its contacts and calls, as pjka.conf [ami] says.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with --dry-run and --once.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
 @socket_option()
@@ -61,6 +64,7 @@ def attach(
     dry_run: bool,
     once: bool,
     restore: bool,
+    ami: bool,
     as_json: bool,
     log_json: bool,
 ) -> None:
@@ -88,6 +92,8 @@ def attach(
                 raise SystemExit(_preview(session, as_json))
             if once:
                 raise SystemExit(_apply(session, as_json))
+            if ami:
+                undo.callback(_ask_pbx(watch))
             _serve(watch, path, notifier, restore)
         except RightsError as error:
             raise NotPermitted(str(error)) from error
@@ -110,6 +116,16 @@ def _finder(
     if len(ways) > 1:
         raise click.UsageError("only one of --pid, --pidfile, --container and --process")
     return ways[0] if ways else find.asterisk
+
+
+def _ask_pbx(watch: Watch) -> Callable[[], None]:
+    """Start the manager session; what is returned ends it."""
+    account = settings.load(settings.DEFAULT_PATH, os.environ).ami
+    if not account.user:
+        raise PjkaError("no account for --ami", file=settings.DEFAULT_PATH, option="[ami] user")
+    client = AmiClient((account.host, account.port), account.user, account.secret, watch.learn)
+    client.start()
+    return client.stop
 
 
 def _serve(watch: Watch, path: Path, notifier: Notifier, restore: bool) -> None:
