@@ -6,13 +6,19 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from pbx_container import Pbx, StartPbx
+from pbx_container import AMI_PORT, AMI_SECRET, AMI_USER, Pbx, StartPbx
+
+from pjka.attach import rows
+from pjka.attach.events import Teller
+from pjka.attach.watch import Target, Watch
+from pjka.pbx.client import AmiClient
 
 pytestmark = [pytest.mark.containers, pytest.mark.root]
 
@@ -138,3 +144,118 @@ def test_a_killed_phone_is_dropped_by_the_pbx_at_once(start_pbx: StartPbx, tmp_p
             '"killed"'
             in subprocess.run(deaths, capture_output=True, text=True, timeout=30, check=True).stdout
         )
+
+
+ALICE = (
+    "[alice]\ntype = endpoint\naors = alice\nrewrite_contact = yes\n"
+    "[alice]\ntype = aor\nmax_contacts = 1\nqualify_frequency = 1\nqualify_timeout = 0.5\n"
+)
+REGISTER = (
+    "REGISTER sip:{address} SIP/2.0\r\nVia: SIP/2.0/TCP {own}:{port};branch=z9hG4bK2;rport\r\n"
+    "From: <sip:alice@{address}>;tag=2\r\nTo: <sip:alice@{address}>\r\nCall-ID: r{port}\r\n"
+    "CSeq: 1 REGISTER\r\nContact: <sip:alice@{own}:{port};transport=tcp>\r\n"
+    "Expires: 300\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class Phone(threading.Thread):
+    """Registers as alice and answers OPTIONS until told not to."""
+
+    def __init__(self, pbx: Pbx) -> None:
+        super().__init__()
+        self.answers = True
+        self.ended = threading.Event()
+        self.socket = socket.create_connection((pbx.address, 5060), timeout=60)
+        own, self.port = self.socket.getsockname()
+        self.socket.sendall(REGISTER.format(address=pbx.address, own=own, port=self.port).encode())
+        self.start()
+
+    def run(self) -> None:
+        with self.socket:
+            try:
+                while data := self.socket.recv(65536):
+                    if self.answers and b"OPTIONS sip:" in data:
+                        self.socket.sendall(self._ok(data[data.index(b"OPTIONS sip:") :]))
+            except OSError:
+                pass
+        self.ended.set()
+
+    def _ok(self, request: bytes) -> bytes:
+        wanted = (b"via:", b"from:", b"to:", b"call-id:", b"cseq:")
+        lines = [line for line in request.split(b"\r\n") if line.lower().startswith(wanted)]
+        return b"\r\n".join([b"SIP/2.0 200 OK", *lines, b"Content-Length: 0", b"", b""])
+
+
+@contextmanager
+def watched(pbx: Pbx) -> Iterator[Watch]:
+    watch = Watch(Target(lambda: pbx.pid), Teller())
+    watch.attach()
+    runner = threading.Thread(target=watch.run)
+    client = AmiClient((pbx.address, AMI_PORT), AMI_USER, AMI_SECRET, watch.learn)
+    runner.start()
+    client.start()
+    try:
+        yield watch
+    finally:
+        client.stop()
+        watch.stop()
+        runner.join(10)
+        watch.close()
+
+
+def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("version", ["16", "22"])
+def test_contacts_of_the_pbx_are_joined_to_their_connections(start_pbx: StartPbx, version: str) -> None:
+    pbx = start_pbx(version, KEEPALIVE + ALICE)
+    one = Phone(pbx)
+    with watched(pbx) as watch:
+        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Reachable"])
+        (row,) = watch.call(rows.contacts)
+        (connection,) = [each for each in watch.call(rows.connections) if each.peer == row.peer]
+        assert (row.aor, row.transport, row.connection) == ("alice", "phones", connection.serial)
+        assert row.peer.endswith(f":{one.port}")
+        assert row.rtt is None or 0 < row.rtt < 1
+        assert (row.frequency, row.endpoints) == (1, ("alice",))
+        one.answers = False
+        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Unreachable"])
+        assert not one.ended.is_set()
+    pbx.container.kill()
+    assert one.ended.wait(10)
+    one.join(10)
+
+
+@pytest.mark.parametrize("version", ["16", "22"])
+def test_a_wedged_phone_loses_its_connection(start_pbx: StartPbx, version: str) -> None:
+    pbx = start_pbx(version, KEEPALIVE + ALICE + "@close_wedged = yes\n")
+    one = Phone(pbx)
+    with watched(pbx) as watch:
+        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Reachable"])
+        one.answers = False
+        assert one.ended.wait(15)
+        one.join(10)
+        until(lambda: [row.cause for row in watch.call(rows.deaths)] == ["wedged"])
+
+
+def test_without_the_manager_contacts_come_from_the_database(start_pbx: StartPbx) -> None:
+    pbx = start_pbx("16", KEEPALIVE + ALICE)
+    one = Phone(pbx)
+    database = Path(f"/proc/{pbx.pid}/root/var/lib/asterisk/astdb.sqlite3")
+    until(lambda: b"/registrar/contact/alice" in database.read_bytes())
+    watch = Watch(Target(lambda: pbx.pid), Teller())
+    session = watch.attach()
+    session.begin()
+    session.step()
+    found = rows.contacts(session)
+    watch.close()
+    (row,) = found
+    assert (row.aor, row.transport, row.status) == ("alice", "phones", "Unknown")
+    assert row.peer.endswith(f":{one.port}")
+    assert row.expires
+    pbx.container.kill()
+    one.join(10)
