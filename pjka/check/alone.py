@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pjka.check.by_version import seen_by_asterisk
 from pjka.check.versions import TCP_KEEPALIVE, Version, inverts_keepalive
 from pjka.conf.objects import Transport
@@ -47,6 +49,9 @@ def detection_alone(
     Its CRLF and OPTIONS are written whether TCP keep-alive is on or not, and then retransmission has to end.
     """
     settings = settings_alone(transport, version)
+    if demand.pjproject_interval:
+        # a pjproject with its own timer on has four option slots, and Asterisk then sets none of its five
+        settings = replace(settings, enable=False)
     pauses = [writer.every for writer in writers(demand) if writer.mechanism in _SENDS_BY_ITSELF]
     if not pauses:
         return settings.detection_idle(platform)

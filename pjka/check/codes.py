@@ -34,17 +34,17 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
         "crlf-beside-tcp-keepalive": _warning(
             "the CRLF of keep_alive_interval is on beside TCP keep-alive",
             "Sends it every keep_alive_interval seconds (90 unless set) on every tcp and tls connection.",
-            "Set keep_alive_interval=0 in [global] and restart Asterisk: a reload does not stop it.",
+            "{advice}",
         ),
         "crlf-beside-outbound": _warning(
             "the CRLF of keep_alive_interval is on beside the pings of RFC 5626",
             "Sends it every keep_alive_interval seconds (90 unless set) on every tcp and tls connection.",
-            "Set keep_alive_interval=0 in [global] and restart Asterisk: a reload does not stop it.",
+            "{advice}",
         ),
         "pjproject-timer": _warning(
             "an external pjproject sends its own CRLF every 90 seconds",
             "Compiles that timer out of its bundled pjproject only; with another it cannot switch it off.",
-            "Build Asterisk with its bundled pjproject.",
+            "{advice}",
         ),
         "pjproject-option-slots": _error(
             "an external pjproject has no room for the socket options of TCP keep-alive",

@@ -40,9 +40,11 @@ def check_conflicts(configuration: Configuration, demands: Mapping[str, Demand],
         text = f"CRLF every {conflict.writer.every:g} s competes. {conflict.why}"
         if conflict.writer.mechanism is Mechanism.CRLF:
             place = _crlf_place(configuration, harmed[0][0])
-            notes.put(Note(_crlf_code(transport), place, "transport", text), (transport.id,))
+            note = Note(_crlf_code(transport), place, "transport", text, conflict.remedy)
+            notes.put(note, (transport.id,))
         elif conflict.writer.mechanism is Mechanism.PJPROJECT:
-            notes.put(Note("pjproject-timer", harmed[0][0].place, "transport", text), (transport.id,))
+            note = Note("pjproject-timer", harmed[0][0].place, "transport", text, conflict.remedy)
+            notes.put(note, (transport.id,))
 
 
 def _crlf_code(transport: Transport) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import NoReturn
@@ -87,6 +88,9 @@ def check(
       pjka check pjsip.conf --json | jq '.findings[].code'
       pjka check pjsip.conf --fix --write
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # ids and paths can hold what the terminal's encoding has no characters for
+        sys.stdout.reconfigure(errors="backslashreplace")
     if write and not fix:
         raise click.UsageError("--write needs --fix.")
     try:
@@ -131,7 +135,7 @@ def _fix(found: Cure, *, as_json: bool, write: bool) -> Report:
     for change in found.changes:
         click.echo(difference(change), nl=False)
     left = len(found.after.findings)
-    click.echo(f"{len(found.before.findings) - left} findings cured, {left} left.", err=True)
+    click.echo(f"Findings: {len(found.before.findings) - left} cured, {left} left.", err=True)
     for backup in backups or ():
         click.echo(f"The old file is {backup}", err=True)
     return report

@@ -119,6 +119,11 @@ def test_issue_1149_alone_is_on_where_it_is_not_mentioned() -> None:
     assert transport.detection.alone == 35
 
 
+def test_asterisk_6_alone_with_an_external_pjproject_sets_nothing_and_sends_its_crlf() -> None:
+    (transport,) = report(QUIET + KERNEL, EXTERNAL).transports
+    assert transport.detection.alone == pytest.approx(90 + 924.6)
+
+
 def test_k1_bytes_per_hour_by_ip_version() -> None:
     (four,) = report(QUIET + KERNEL).transports
     (six,) = report(QUIET + KERNEL.replace("127.0.0.1", "[::1]")).transports

@@ -161,6 +161,16 @@ def test_a_file_name_that_is_no_utf_8_is_printed(tmp_path: Path) -> None:
     jsonschema.validate(json.loads(as_json.stdout), SCHEMA)
 
 
+def test_a_terminal_without_unicode_gets_escapes(file: Path) -> None:
+    file.write_text("[caf\u00e9]\ntype=aor\nx=1\n")
+    command = [sys.executable, "-c", "from pjka.cli import main; main()", "check", str(file)]
+    ended = subprocess.run(
+        command, capture_output=True, check=False, timeout=60, env={"PYTHONIOENCODING": "ascii"}
+    )
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert b"aor caf\\xe9: unknown option" in ended.stdout
+
+
 # JSON
 
 

@@ -229,7 +229,7 @@ def test_fix_prints_the_diff_and_changes_nothing(file: Path) -> None:
     result = command(file, "--fix")
     assert result.exit_code == 1
     assert "+keep_alive_interval=0\n" in result.stdout
-    assert result.stderr == "1 findings cured, 0 left.\n"
+    assert result.stderr == "Findings: 1 cured, 0 left.\n"
     assert file.read_text() == KERNEL
 
 
