@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 
-.PHONY: demo engine test lint
+.PHONY: demo engine machine lint test
 
 $(BIN)/pjka: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,10 +19,15 @@ demo: $(BIN)/pjka
 engine: $(BIN)/pjka
 	$(BIN)/python engine/build.py
 
+# Packages, Docker Engine and images for the tests that need them; without root those tests are skipped.
+machine:
+	@if [ "$$(id -u)" = 0 ]; then tests/hosts/prepare; else echo "not root: only tests that need no root will run"; fi
+
 lint: $(BIN)/pjka
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+test: lint engine machine
+	PJKA_ENGINE=trial $(BIN)/pytest tests/engine
 	$(BIN)/pytest
