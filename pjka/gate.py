@@ -7,7 +7,6 @@ spins on ``accept``. So the listeners are paused before that, in the moment a co
 from __future__ import annotations
 
 import logging
-import os
 import resource
 from collections import deque
 from collections.abc import Callable
@@ -57,6 +56,7 @@ class Gate:
         self._open = 0
         self._closing: deque[float] = deque()
         self._paused_at: float | None = None
+        self._may_pause = True
 
     @property
     def in_use(self) -> int:
@@ -72,6 +72,11 @@ class Gate:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_KEPT
         reserve = 1 + _IN_FLIGHT * max(len(self._listeners), 1)
         return min(self._limits.handles, descriptors) - reserve
+
+    @property
+    def must_refuse(self) -> bool:
+        """Whether a connection that came up is to be closed: there was no right to keep it waiting."""
+        return self._paused_at is not None and not self._may_pause and self.in_use >= self.capacity
 
     def guard(self, listeners: tuple[Descriptor, ...], others: int) -> None:
         """These listen now; ``others`` is the number of further sockets that pjproject has."""
@@ -100,7 +105,8 @@ class Gate:
         self._closing.append(self._reactor.now() + _FREE_DELAY)
 
     def _say_paused(self) -> None:
-        logger.warning("listeners-paused", extra=fields(handles=self._limits.handles, in_use=self.in_use))
+        done = "listeners-paused" if self._may_pause else "new-connections-refused"
+        logger.warning(done, extra=fields(handles=self._limits.handles, in_use=self.in_use))
         self._events.publish(ListenersPaused(handles=self._limits.handles))
         self._reactor.call_later(_FREE_DELAY, self._resume_if_room)
 
@@ -111,7 +117,8 @@ class Gate:
             return
         paused = self._reactor.now() - self._paused_at
         self._paused_at = None
-        self._each_listener(drop_filter.detach)
+        if self._may_pause:
+            self._each_listener(drop_filter.detach)
         logger.info("listeners-resumed", extra=fields(paused=paused))
         self._events.publish(ListenersResumed(paused=paused))
 
@@ -120,5 +127,5 @@ class Gate:
             if descriptor.valid:
                 try:
                     change(descriptor.fd)
-                except OSError as error:
-                    logger.error("listener-not-paused", extra=fields(error=os.strerror(error.errno or 0)))
+                except PermissionError:
+                    self._may_pause = False

@@ -198,7 +198,9 @@ class Monitors:
         self._by_pointer[note.pointer] = connection
         self._by_serial[connection.serial] = connection
         self._on_up(connection)
-        if connection.incoming:
+        if connection.incoming and self._gate.must_refuse:
+            self.end(connection.serial, Cause.ENGINE_FULL)
+        elif connection.incoming:
             self._reactor.call_later(self.idle_limit, lambda: self._kill_if_idle(connection.serial))
         self._events.publish(
             ConnectionUp(

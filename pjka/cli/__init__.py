@@ -15,6 +15,7 @@ _MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "attach": "attach",
         "check": "check",
         "completion": "completion",
+        "demo": "demo",
         "engine": "run",
         "events": "show",
         "kill": "actions",
