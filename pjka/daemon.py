@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from random import Random
 from types import FrameType
 
 from pjka.conf.loader import Configuration, load
@@ -17,6 +18,7 @@ from pjka.gate import limit_descriptors
 from pjka.logs import fields
 from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import Endpoint, EndpointSettings
+from pjka.qualifying import Qualifying
 from pjka.rows import Rows
 from pjka.status import ConnectionRow, Row
 from pjka.surface.control import ControlServer
@@ -48,6 +50,7 @@ class Daemon:
         self._configuration = load(settings.path)
         self.endpoint = Endpoint(endpoint_settings(self._configuration))
         self.module = TransportManagement(self.endpoint, trial_reachable=settings.trial_reachable)
+        self.qualifying = Qualifying(self.module, Random())
         self.rows = Rows(self.module, "run", self.module.reactor.now())
         self._undo = ExitStack()
 
@@ -60,6 +63,10 @@ class Daemon:
             undo.callback(self.module.unload)
             self.module.load(self._configuration)
             self._require_a_transport()
+            self.qualifying.start()
+            undo.callback(self.qualifying.stop)
+            self.qualifying.load(self._configuration)
+            undo.callback(self.qualifying.refuse_options)
             if self._settings.control is not None:
                 server = ControlServer(self._settings.control, self.commands(), self.module.events)
                 server.start()
@@ -86,12 +93,15 @@ class Daemon:
     def commands(self) -> dict[str, Command]:
         """What the control socket can be asked."""
         sources: dict[str, Callable[[], Iterable[Row]]] = {
-            "transports": self.rows.transports,
+            "transports": lambda: self.qualifying.with_costs(self.rows.transports()),
             "connections": self.rows.connections,
             "deaths": self.rows.deaths,
             "engine": self.rows.engine,
+            "contacts": self.qualifying.contacts,
+            "aors": self.qualifying.aors,
+            "endpoints": self.qualifying.endpoints,
         }
-        return {**show_commands(sources), "kill": self._kill}
+        return {**show_commands(sources), "kill": self._kill, "qualify": self.qualifying.command}
 
     def _kill(self, arguments: Mapping[str, object]) -> ConnectionRow:
         check_arguments(arguments, frozenset({"connection", "force"}))

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from pjka.conf.objects import Endpoint
 from pjka.pjproject.reactor import Reactor
-from pjka.pjproject.requests import Result
+from pjka.pjproject.requests import Cause, Result
 from pjka.qualifier import Qualifier, Side
-from pjka.qualify.contact import Contact, Status
+from pjka.qualify.contact import Contact, Rules, Status
 from pjka.qualify.registry import Aor, Key
 from pjka.status import AorRow, ContactRow, EndpointRow
 from pjka.surface.protocol import TIMEOUT_LIMIT, Code, RequestError, check_arguments, text_argument
@@ -56,14 +56,20 @@ def qualify_command(
     reactor.call(lambda: qualifier.qualify_now(name, take))
     if not finished.wait(TIMEOUT_LIMIT):
         raise RequestError(Code.DEADLINE, "the contacts have no result yet", option="aor")
-    rows = reactor.call(lambda: contact_rows(qualifier, reactor.now()))
-    return {"rows": [_with_result(row, results).to_json() for row in rows if row.aor == name]}
+    rows = [row for row in reactor.call(lambda: contact_rows(qualifier, reactor.now())) if row.aor == name]
+    rules = qualifier.registry.aors[name].rules
+    if not rules.frequency:
+        rows = [_with_result(row, results.get((name, row.uri)), rules) for row in rows]
+    return {"rows": [row.to_json() for row in rows]}
 
 
-def _with_result(row: ContactRow, results: Mapping[Key, Result]) -> ContactRow:
-    """The row with the round-trip time of this very result, which with frequency 0 nothing else keeps."""
-    result = results.get((row.aor, row.uri))
-    return replace(row, rtt=result.rtt / 1e6) if result is not None and result.rtt else row
+def _with_result(row: ContactRow, result: Result | None, rules: Rules) -> ContactRow:
+    """The row as this one result makes it: with frequency 0 nothing else keeps it."""
+    if result is None:
+        return row
+    if result.cause is Cause.ANSWER and rules.accepts(result.status):
+        return replace(row, status=Status.REACHABLE.value, rtt=_seconds(result.rtt))
+    return replace(row, status=Status.UNREACHABLE.value)
 
 
 def _contact_row(qualifier: Qualifier, key: Key, aor: Aor, contact: Contact, now: float) -> ContactRow:
@@ -71,7 +77,7 @@ def _contact_row(qualifier: Qualifier, key: Key, aor: Aor, contact: Contact, now
     side = qualifier.sides.get(key, Side())
     registered = aor.registered.get(key[1])
     expires = registered.expires if registered else None
-    rules = aor.rules
+    rules, connection = aor.rules, qualifier.connection(side)
     return ContactRow(
         aor=key[0],
         uri=key[1],
@@ -87,7 +93,9 @@ def _contact_row(qualifier: Qualifier, key: Key, aor: Aor, contact: Contact, now
         last=f"{contact.last} ({side.note})" if side.note else contact.last,
         next_due=None if due is None else max(0.0, due - now),
         transport=side.transport,
-        connection=qualifier.connection(side),
+        connection=connection,
+        peer=_address(side.peer) if side.peer and connection is not None else "",
+        frequency=rules.frequency,
         expires=None if expires is None else max(0.0, expires - now),
         user_agent=registered.user_agent if registered else "",
         endpoints=aor.settings.endpoints,
@@ -128,6 +136,11 @@ def _endpoint_row(qualifier: Qualifier, endpoint: Endpoint) -> EndpointRow:
 
 def _reachable(aor: Aor) -> int:
     return sum(contact.status is Status.REACHABLE for contact in aor.contacts.values())
+
+
+def _address(peer: tuple[str, int]) -> str:
+    host, port = peer
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _seconds(microseconds: int) -> float | None:

@@ -10,7 +10,8 @@ from pjka.conf.loader import Configuration
 from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, Event, PeerStatus
 from pjka.exits import ListenerExits
 from pjka.keepalive.competing import QUALIFY_BESIDE_TCP
-from pjka.keepalive.policy import Mechanism
+from pjka.keepalive.platforms import LINUX
+from pjka.keepalive.policy import NEVER, Mechanism, Policy
 from pjka.linux.tcp_info import TcpState
 from pjka.module import TransportManagement
 from pjka.monitors import Monitors, address, last_words
@@ -65,8 +66,9 @@ class Qualifying:
         self._reactor.call(lambda: self.qualifier.unregister(key))
 
     def contacts(self) -> list[ContactRow]:
-        """All contacts."""
-        return self._reactor.call(lambda: contact_rows(self.qualifier, self._reactor.now()))
+        """All contacts, with the mechanism of the connection that carries each."""
+        rows = self._reactor.call(lambda: contact_rows(self.qualifier, self._reactor.now()))
+        return [_with_mechanism(row, self._management.listeners.policy(row.transport)) for row in rows]
 
     def aors(self) -> list[AorRow]:
         """All AORs."""
@@ -154,6 +156,17 @@ class Carriers:
     def close(self, serial: int, cause: Cause) -> None:
         """Close the connection for this reason."""
         self._monitors.end(serial, cause)
+
+
+def _with_mechanism(row: ContactRow, policy: Policy | None) -> ContactRow:
+    """The row with what finds a dead peer first: the mechanism of its connection, or the OPTIONS."""
+    if policy is None or row.connection is None:
+        return row
+    row = replace(row, mechanism=policy.mechanism.value)
+    seconds = policy.detection_idle(LINUX)
+    if seconds is None or seconds >= (NEVER if row.detection is None else row.detection):
+        return row
+    return replace(row, detection=seconds, detected_by=policy.mechanism.value)
 
 
 def _with_costs(row: TransportRow, now: Cost, needed: Cost) -> TransportRow:

@@ -405,8 +405,13 @@ def test_qualify_now_over_the_control_socket(pbx: Pbx) -> None:
     assert pbx.next() == "online"
     answer = qualify_command(pbx.qualifier, pbx.engine.reactor, {"aor": "peer"})
     (row,) = answer["rows"]  # type: ignore[misc]
-    assert (row["last"], row["status"]) == ("200 OK", "NonQualified")
+    assert (row["last"], row["status"]) == ("200 OK", "Reachable")
     assert 0 < row["rtt"] < 0.5
+    peer.answer = silent
+    pbx.load(conf(peer, "qualify_frequency=0\nqualify_timeout=0.3"))
+    (row,) = qualify_command(pbx.qualifier, pbx.engine.reactor, {"aor": "peer"})["rows"]  # type: ignore[misc]
+    assert (row["last"], row["status"]) == ("no answer in time", "Unreachable")
+    assert pbx.contact().status == "NonQualified"
     assert pbx.changes.empty()
 
 

@@ -80,6 +80,17 @@ def test_the_row_names_the_connection_that_carries_the_contact(pbx: Pbx) -> None
     pbx.next(ContactStatus)
     (row,) = pbx.qualifying.contacts()
     assert (row.connection, row.transport, row.status) == (up.serial, "phones", "Reachable")
+    assert (row.peer, row.mechanism, row.frequency) == (up.peer, "kernel", 1)
+    assert (row.detection, row.detected_by) == (2.4, "options")
+
+
+def test_the_mechanism_that_finds_a_dead_peer_first(pbx: Pbx) -> None:
+    pbx.next(ConnectionUp)
+    pbx.next(ContactStatus)
+    pbx.path.write_text(pbx.path.read_text().replace("qualify_frequency=1", "qualify_frequency=60"))
+    pbx.qualifying.load(pbx.configuration())
+    (row,) = pbx.qualifying.contacts()
+    assert (row.detection, row.detected_by) == (35.0, "kernel")
 
 
 def test_a_wedged_connection_is_closed_and_the_next_options_opens_a_fresh_one(pbx: Pbx, peer: Peer) -> None:
