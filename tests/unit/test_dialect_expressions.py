@@ -7,7 +7,7 @@ import platform
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pjka.conf.expressions import ExpressionError, ExpressionSizeError, expression
@@ -77,6 +77,7 @@ def test_expression_that_takes_other_engines_for_ever() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library's regcomp(3)")
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=6), st.text("ab_ -.", max_size=6))
 def test_asterisk_4_1_filter_expressions_match_like_regexec(pieces: list[str], text: str) -> None:
     pattern = "".join(pieces)
