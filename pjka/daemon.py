@@ -6,7 +6,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from random import Random
@@ -48,8 +48,10 @@ class Daemon:
         self._notifier = Notifier(environment.get("NOTIFY_SOCKET"))
         self._watchdog = watchdog_period(environment)
         self._configuration = load(settings.path)
-        self.endpoint = Endpoint(endpoint_settings(self._configuration))
-        self.module = TransportManagement(self.endpoint, trial_reachable=settings.trial_reachable)
+        self.endpoint = Endpoint(
+            replace(endpoint_settings(self._configuration), trial_reachable=settings.trial_reachable)
+        )
+        self.module = TransportManagement(self.endpoint)
         self.qualifying = Qualifying(self.module, Random())
         self.rows = Rows(self.module, "run", self.module.reactor.now())
         self._undo = ExitStack()

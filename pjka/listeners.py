@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pjka.keepalive.platforms import IPPROTO_TCP, LINUX, SocketOption
 from pjka.keepalive.policy import Policy
 from pjka.logs import fields
 from pjka.pjproject.endpoint import Endpoint, HostedEndpoint
-from pjka.pjproject.transports import Listener, failure, start_listener, stop_listener
+from pjka.pjproject.transports import Listener, start_listener, stop_listener
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +51,9 @@ class Started:
 class Listeners:
     """The started transports by their ids. To be used on the reactor's thread, but for reading."""
 
-    def __init__(
-        self, endpoint: Endpoint | HostedEndpoint, events: Events, *, trial_reachable: bool = False
-    ) -> None:
+    def __init__(self, endpoint: Endpoint | HostedEndpoint, events: Events) -> None:
         self._endpoint = endpoint
         self._events = events
-        self._trial_reachable = trial_reachable
         self._started: dict[str, Started] = {}
         self._owners: dict[int, str] = {}
 
@@ -78,7 +74,6 @@ class Listeners:
     def start(self, transport: Transport, policy: Policy) -> Started:
         """Start a transport, and say once what keeps its connections alive, or why it does not start."""
         try:
-            self._refuse_reachable(transport)
             listener = start_listener(self._endpoint, transport, wanted_options(policy))
         except PjkaError as error:
             return self._failed(transport, policy, str(error))
@@ -109,18 +104,6 @@ class Listeners:
         """Close every listener."""
         for transport in tuple(self._started):
             self.stop(transport, reason)
-
-    def _refuse_reachable(self, transport: Transport) -> None:
-        if not self._endpoint.engine.loopback_only or self._trial_reachable:
-            return
-        if transport.bind is not None and not _is_loopback(transport.bind_host):
-            raise failure(
-                transport,
-                "bind",
-                f"the trial engine does not listen where other hosts can reach it ({transport.bind_host}),"
-                " because any of them could end this process; `make engine` builds the production engine,"
-                " --trial-engine overrules",
-            )
 
     def _failed(self, transport: Transport, policy: Policy, problem: str) -> Started:
         started = Started(transport, policy, None, problem)
@@ -184,10 +167,3 @@ class Enforcer:
                 )
             )
         return tuple(map(str, outcome.unmet))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

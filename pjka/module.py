@@ -30,17 +30,11 @@ class TransportManagement:
     to be called with a lock held that a subscriber of ``events`` takes.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint | HostedEndpoint,
-        *,
-        trial_reachable: bool = False,
-        sweep_seconds: float = SWEEP_SECONDS,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint | HostedEndpoint, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
         self.endpoint = endpoint
         self.reactor = endpoint.reactor
         self.events = Events()
-        self.listeners = Listeners(endpoint, self.events, trial_reachable=trial_reachable)
+        self.listeners = Listeners(endpoint, self.events)
         self.gate = Gate(self.reactor, endpoint.engine.limits, self.events)
         self.monitors = Monitors(
             endpoint.native,

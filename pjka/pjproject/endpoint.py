@@ -28,11 +28,15 @@ _NO_NETWORK = 3
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """What our own endpoint is started with; ``timer_t1`` and ``timer_b`` in milliseconds (RFC 3261)."""
+    """What our own endpoint is started with; ``timer_t1`` and ``timer_b`` in milliseconds (RFC 3261).
+
+    ``trial_reachable`` lets the trial engine listen where other hosts can reach it.
+    """
 
     user_agent: str = "pjka"
     timer_t1: int = 500
     timer_b: int = 32000
+    trial_reachable: bool = False
 
 
 @contextmanager
@@ -53,6 +57,7 @@ class Endpoint:
 
     def __init__(self, settings: EndpointSettings) -> None:
         self.engine = active_engine()
+        self.loopback_only = self.engine.loopback_only and not settings.trial_reachable
         self.native = Native(self.engine.path)
         self.pj: Any = None
         self.reactor = Reactor(_EnginePoller(self, settings))
@@ -69,11 +74,13 @@ class Endpoint:
 class HostedEndpoint:
     """pjproject in this process, started and polled by the program that pjka is loaded into.
 
-    The reactor is a thread of its own that makes pjka's calls; ``endpoint`` is the program's pjsua2 endpoint.
+    The reactor is a thread of its own that makes pjka's calls; ``endpoint`` is the program's pjsua2 endpoint,
+    and so is the decision where its engine may listen.
     """
 
     def __init__(self, endpoint: Any) -> None:
         self.engine = active_engine()
+        self.loopback_only = False
         self.native = Native(self.engine.path)
         self.pj = endpoint
         self.reactor = Reactor(_HostedPoller(self))

@@ -27,6 +27,10 @@ _REFUSED = {
     "wss": "pjproject has no WebSocket transport; in a PBX the HTTP server carries these connections",
     "flow": "a flow has no listener: it is one connection of one registration",
 }
+_TRIAL = (
+    "the trial engine does not listen where other hosts can reach it ({}), because any of them could end this"
+    " process; `make engine` builds the production engine, --trial-engine overrules"
+)
 _TLS1, _TLS1_1, _TLS1_2, _TLS1_3 = 4, 8, 16, 32
 _MODERN = _TLS1 | _TLS1_1 | _TLS1_2 | _TLS1_3
 _VERSIONS = {
@@ -101,6 +105,8 @@ def start_listener(
     """
     check_startable(endpoint, transport)
     host = _resolve(transport)
+    if endpoint.loopback_only and not ipaddress.ip_address(host).is_loopback:
+        raise failure(transport, "bind", _TRIAL.format(host))
     if transport.protocol == "udp":
         return _start_udp(endpoint, transport, host)
     return _start_stream(endpoint, transport, host, options[: endpoint.engine.limits.socket_options])

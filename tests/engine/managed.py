@@ -24,7 +24,7 @@ E = TypeVar("E", bound=Event)
 PATIENCE = 10.0
 SIP = (
     "OPTIONS sip:pbx@127.0.0.1 SIP/2.0\r\n"
-    "Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK{number}\r\n"
+    "Via: SIP/2.0/TCP 127.0.0.1:9;rport;branch=z9hG4bK{number}\r\n"
     "From: <sip:phone@127.0.0.1>;tag=1\r\nTo: <sip:pbx@127.0.0.1>\r\n"
     "Call-ID: {number}@test\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
 )
