@@ -14,7 +14,7 @@ from pjka.keepalive.platforms import IPPROTO_TCP, LINUX, SocketOption
 from pjka.keepalive.policy import Policy
 from pjka.logs import fields
 from pjka.pjproject.endpoint import Endpoint, HostedEndpoint
-from pjka.pjproject.transports import Listener, start_listener, stop_listener
+from pjka.pjproject.transports import Listener, start_listener, stop_listener, unexpressed
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,8 @@ class Listeners:
         except PjkaError as error:
             return self._failed(transport, policy, str(error))
         self._owners[listener.pointer] = transport.id
+        for lacking in unexpressed(transport):
+            logger.warning("transport-lacks", extra=fields(transport=transport.id, problem=str(lacking)))
         started = Started(transport, policy, listener, drift=self._enforce(transport, policy, listener))
         self._started[transport.id] = started
         self._say_up(started)

@@ -91,8 +91,27 @@ def check_startable(endpoint: Endpoint | HostedEndpoint, transport: Transport) -
     if transport.bind is None:
         raise failure(transport, "bind", "no address to bind to")
     if transport.protocol == "tls":
+        _check_method(endpoint, transport)
         _check_certificate(transport)
         _cipher_numbers(endpoint, transport)
+
+
+def unexpressed(transport: Transport) -> tuple[TransportError, ...]:
+    """What ``transport`` asks for and pjproject has no way to do; it starts without."""
+    found = []
+    if transport.protocol == "tls" and not transport.cert_file:
+        found.append(
+            ("protocol", "without cert_file nobody can connect; only connections of our own are made")
+        )
+    if transport.ca_list_path:
+        found.append(
+            ("ca_list_path", "pjsua2 takes no directory of certificates; put them in a ca_list_file")
+        )
+    if transport.allow_wildcard_certs and transport.verify_server:
+        found.append(("allow_wildcard_certs", "pjproject accepts no wildcard certificate (RFC 5922 7.2)"))
+    if transport.symmetric_transport:
+        found.append(("symmetric_transport", "pjka registers nobody, so there is no contact to mark"))
+    return tuple(failure(transport, option, message) for option, message in found)
 
 
 def start_listener(
@@ -191,6 +210,13 @@ def _cipher_numbers(endpoint: Endpoint | HostedEndpoint, transport: Transport) -
             raise failure(transport, "cipher", f"cipher {name} is not one of this TLS library")
         numbers.append(number)
     return numbers
+
+
+def _check_method(endpoint: Endpoint | HostedEndpoint, transport: Transport) -> None:
+    """A version that the TLS library does not speak would fail with the first peer, and with every other."""
+    tls = endpoint.engine.tls
+    if transport.method in ("sslv2", "sslv3") or (transport.method == "tlsv1_3" and "OpenSSL 1.0" in tls):
+        raise failure(transport, "method", f"method {transport.method} is not spoken by {tls}")
 
 
 def _check_certificate(transport: Transport) -> None:

@@ -108,6 +108,28 @@ def test_cipher_is_the_one_negotiated(manage: Manage, transport: Section) -> Non
     assert peer.cipher()[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"  # type: ignore[attr-defined]
 
 
+def test_version_of_tls_that_the_engine_lacks(manage: Manage, transport: Section) -> None:
+    managed = manage(transport("old", "tls", "method=sslv3"), transport("new", "tls", "method=tlsv1_3"))
+    assert "method sslv3 is not spoken by OpenSSL" in problem(managed, "old")
+    if managed.endpoint.engine.tls.startswith("OpenSSL 1.0"):
+        assert "method tlsv1_3 is not spoken by OpenSSL 1.0" in problem(managed, "new")
+    else:
+        assert managed.connect("new").version() == "TLSv1.3"  # type: ignore[attr-defined]
+
+
+def test_what_pjproject_cannot_do_is_said(
+    manage: Manage, transport: Section, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    managed = manage(
+        transport("t", "tls", f"ca_list_path={tmp_path}", "verify_server=yes", "allow_wildcard_certs=yes")
+    )
+    said = [record.fields["problem"] for record in caplog.records if record.message == "transport-lacks"]
+    assert [text.split(":")[1] for text in said] == [
+        str(line_of(managed, "ca_list_path")),
+        str(line_of(managed, "allow_wildcard_certs")),
+    ]
+
+
 @pytest.mark.parametrize("protocol", ["ws", "wss", "flow"])
 def test_protocols_without_a_listener_are_refused(manage: Manage, transport: Section, protocol: str) -> None:
     managed = manage(transport("t", protocol), transport("good", "tcp"))
