@@ -95,6 +95,7 @@ class Qualifier:
         self._rounds: list[_Round] = []
         self._traffic: dict[str, Traffic] = {}
         self._timer: Timer | None = None
+        self._sweep: Timer | None = None
 
     def load(self, configuration: Configuration) -> None:
         """Take a configuration, the first or another; and again after a transport has been started anew."""
@@ -112,6 +113,7 @@ class Qualifier:
         cap = configuration.global_.max_initial_qualify_time
         self._emit(self.registry.load(aors, endpoints, cap, self._reactor.now()))
         self._arm()
+        self._expire()
 
     def register(self, key: Key, registered: Registered) -> None:
         """A contact has registered or refreshed its registration."""
@@ -140,9 +142,9 @@ class Qualifier:
 
     def stop(self) -> None:
         """Send nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._disarm()
 
     def cost(self, transport: str, least: int = 0) -> Cost:
         """What the contacts on a transport cost, if none has less than ``least`` seconds between two."""
@@ -162,9 +164,23 @@ class Qualifier:
         due = self.registry.schedule.next_timer()
         if self._timer is not None and due is not None and self._timer.when <= due:
             return  # it finds out by itself
-        self.stop()
+        self._disarm()
         if due is not None:
             self._timer = self._reactor.call_later(max(0.0, due - self._reactor.now()), self._tick)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        """Look for registrations that have run out, every contact_expiration_check_interval."""
+        assert self.configuration is not None
+        self._emit(self.registry.expire(self._reactor.now()))
+        if self._sweep is not None:
+            self._sweep.cancel()
+        interval = self.configuration.global_.contact_expiration_check_interval
+        self._sweep = self._reactor.call_later(interval, self._expire) if interval else None
 
     def _tick(self) -> None:
         self._timer = None

@@ -172,6 +172,16 @@ class Registry:
             return []
         return [*self._delete(name, [uri]), *self._judge(aor.settings.endpoints)]
 
+    def expire(self, now: float) -> list[Change]:
+        """End every registration that has run out."""
+        over = [
+            (name, uri)
+            for name, aor in self.aors.items()
+            for uri, registered in aor.registered.items()
+            if registered.expires is not None and registered.expires <= now
+        ]
+        return [change for key in over for change in self.unregister(key)]
+
     def answer(self, key: Key, code: int, rtt: int) -> list[Change]:
         """The contact answered in time with a final response; ``rtt`` in microseconds."""
         return self._result(key, lambda contact, rules: contact.answer(code, rtt, rules))

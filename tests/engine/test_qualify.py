@@ -373,6 +373,15 @@ def test_asterisk_3_4_a_registered_contact_is_qualified_at_once(pbx: Pbx) -> Non
     assert [pbx.next(1), pbx.next(1)] == ["Removed", "offline"]
 
 
+def test_asterisk_3_9_a_registration_that_runs_out_is_removed(pbx: Pbx) -> None:
+    peer = pbx.engine.peer("udp")
+    sweep = "[global]\ntype=global\ncontact_expiration_check_interval=1\n"
+    pbx.load(conf(peer, "max_contacts=1", more=sweep).replace("contact=sip", ";contact=sip"))
+    registered = Registered("peer", pbx.engine.reactor.now() + 0.5)
+    pbx.engine.reactor.call(lambda: pbx.qualifier.register(("peer", peer.uri), registered))
+    assert [pbx.next(3) for _ in range(5)] == ["NonQualified", "Reachable", "online", "Removed", "offline"]
+
+
 def test_asterisk_9_9_switching_qualify_off_and_on(pbx: Pbx) -> None:
     peer = pbx.engine.peer("udp")
     pbx.load(conf(peer))

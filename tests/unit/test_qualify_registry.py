@@ -197,6 +197,16 @@ def test_a_registration_for_an_unknown_aor_is_left_alone(registry: Registry) -> 
     assert registry.unregister(("nobody", A)) == []
 
 
+def test_asterisk_3_9_registrations_that_have_run_out_are_removed(registry: Registry) -> None:
+    load(registry, a=aor(contacts=()))
+    for uri, expires in ((A, 60.0), (B, 61.0), ("sip:c@192.0.2.3", None)):
+        registry.register(("a", uri), Registered("ep", expires), 0)
+    assert registry.expire(59) == []
+    assert labels(registry.expire(60)) == ["alice Removed"]
+    assert labels(registry.expire(1000)) == ["bob Removed"]
+    assert len(registry.schedule) == 1
+
+
 def test_asterisk_3_5_the_registering_endpoint_counts_else_the_lowest_id(registry: Registry) -> None:
     registry.load({"a": AorSettings(Rules(60), (A,), ("z", "m"))}, {"z": ("a",), "m": ("a",)}, 0, 0)
     registry.register(("a", B), Registered("z"), 0)
