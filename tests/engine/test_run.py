@@ -1,0 +1,162 @@
+"""``pjka run`` and ``pjka demo`` as processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from managed import options, until
+
+from pjka.surface.client import ControlClient
+
+Section = Callable[..., str]
+PJKA = [sys.executable, "-c", "from pjka.cli import main; main()"]
+
+
+class Running:
+    """A daemon with its control socket and its log."""
+
+    def __init__(self, directory: Path, text: str, environment: dict[str, str] | None = None) -> None:
+        self.file, self.socket = directory / "pjsip.conf", directory / "pjka.sock"
+        self.file.write_text(text, encoding="utf-8")
+        self.log = (directory / "log").open("w+b")
+        self.process = subprocess.Popen(
+            [*PJKA, "run", str(self.file), "--socket", str(self.socket)],
+            stderr=self.log,
+            env={**os.environ, **(environment or {})},
+        )
+
+    def ready(self) -> Running:
+        until(lambda: self.socket.exists() or self.process.poll() is not None, 20)
+        assert self.process.poll() is None, self.text()
+        return self
+
+    def ask(self, command: str, **arguments: object) -> object:
+        with ControlClient(self.socket) as client:
+            return client.request(command, arguments, 5)
+
+    def text(self) -> str:
+        return Path(self.log.name).read_text(encoding="utf-8")
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(10)
+        self.log.close()
+        return code
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def start(text: str, environment: dict[str, str] | None = None) -> Running:
+        started.append(Running(tmp_path, text, environment))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+        each.log.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_cleanly(run: Callable[..., Running], transport: Section, number: int) -> None:
+    running = run(transport("t", "tcp") + transport("u", "udp") + transport("s", "tls")).ready()
+    started = time.monotonic()
+    assert running.end(number) == 0
+    assert time.monotonic() - started < 5
+    assert not running.socket.exists()
+    assert "Traceback" not in running.text()
+
+
+def test_a_failing_transport_does_not_harm_its_siblings(
+    run: Callable[..., Running], transport: Section
+) -> None:
+    good = transport("good", "tcp")
+    port = int(good.split("bind=127.0.0.1:")[1].split()[0])
+    running = run(good + f"[bad]\ntype=transport\nprotocol=tcp\nbind=127.0.0.1:{port}\n").ready()
+    rows = running.ask("show transports")["rows"]  # type: ignore[index]
+    assert [(row["id"], row["state"]) for row in rows] == [("good", "listening"), ("bad", "failed")]
+    assert "pjsip.conf:8: transport bad" in rows[1]["problem"]
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(options())
+        assert peer.recv(65536).startswith(b"SIP/2.0 200")
+    assert running.end() == 0
+
+
+def test_nothing_to_run_is_an_error(run: Callable[..., Running]) -> None:
+    running = run("[t]\ntype=transport\nprotocol=ws\nbind=127.0.0.1\n")
+    assert running.process.wait(20) == 2
+    assert "protocol ws is refused" in running.text()
+
+
+def test_unusable_file_is_an_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*PJKA, "run", str(tmp_path / "none")], capture_output=True, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert b"none" in done.stderr
+
+
+def test_kill_closes_the_connection(run: Callable[..., Running], transport: Section) -> None:
+    text = transport("t", "tcp")
+    running = run(text).ready()
+    with socket.create_connection(("127.0.0.1", int(text.split("127.0.0.1:")[1].split()[0]))) as peer:
+        until(lambda: running.ask("show connections")["rows"])  # type: ignore[index]
+        assert running.ask("kill", connection=1)["serial"] == 1  # type: ignore[index]
+        assert peer.recv(1) == b""
+    deaths = running.ask("show deaths")["rows"]  # type: ignore[index]
+    assert [(row["serial"], row["cause"]) for row in deaths] == [(1, "killed")]
+
+
+def test_systemd_is_told(run: Callable[..., Running], transport: Section, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        running = run(
+            transport("t", "tcp"),
+            {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"},
+        ).ready()
+        heard = [manager.recv(100).decode() for _ in range(4)]
+        running.process.terminate()
+        while "STOPPING=1" not in heard:
+            heard.append(manager.recv(100).decode())
+    assert "READY=1" in heard
+    assert heard.count("WATCHDOG=1") >= 3
+
+
+def test_demo_finds_the_dead_connection_as_predicted() -> None:
+    done = subprocess.run([*PJKA, "demo"], capture_output=True, timeout=60, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "keepalive (Connection timed out)" in done.stdout
+    predicted, found = done.stdout.split("Predicted ")[1].split(":")[0].split(", found after ")
+    assert abs(float(predicted.removesuffix(" s")) - float(found.removesuffix(" s"))) <= 1.0
+
+
+@pytest.mark.root
+def test_demo_needs_no_rights() -> None:
+    done = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *PJKA, "demo"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Predicted" in done.stdout
+
+
+def test_port_of_the_demo_in_use_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 25060)):
+        done = subprocess.run([*PJKA, "demo"], capture_output=True, timeout=60, check=False, text=True)
+    assert done.returncode == 2
+    assert "127.0.0.1:25060: Address already in use" in done.stderr
