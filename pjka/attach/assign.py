@@ -144,7 +144,7 @@ def _hops(text: str) -> Iterator[tuple[str, int, str]]:
     protocol = str(uri.parameters.get("transport") or ("tls" if secure else "")).lower()
     if secure and protocol == "tcp":
         protocol = "tls"
-    if protocol in ("", *STREAMS):
+    if uri.scheme in ("sip", "sips") and uri.host and protocol in ("", *STREAMS):
         yield uri.host.strip("[]"), uri.port or 0, protocol
 
 

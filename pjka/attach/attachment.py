@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from pjka import enforce
@@ -50,6 +50,8 @@ class Attachment:
         self._wanted: Mapping[str, Wanted] = {}
         self._serials = itertools.count(1)
         self._foreign: set[int] = set()
+        self._other_listeners: set[int] = set()
+        self._listed: dict[int, int] = {}
         self._leaving: dict[int, tuple[Held, float]] = {}
         self._killed: dict[int, Cause] = {}
         self._introduced = False
@@ -73,9 +75,10 @@ class Attachment:
         """Notice listeners that came or went."""
         seen = {one.cookie: one for one in self.kernel.listeners()}
         gone = [self.listeners.pop(cookie) for cookie in self.listeners.keys() - seen.keys()]
-        came = self._take([one for one in seen.values() if one.cookie not in self.listeners], now)
-        self._foreign |= seen.keys() - {held.cookie for held in came} - self.listeners.keys()
+        new = seen.keys() - self.listeners.keys() - self._other_listeners
+        came = self._take([seen[cookie] for cookie in new], now)
         self.listeners.update((held.cookie, held) for held in came)
+        self._other_listeners = seen.keys() - self.listeners.keys()
         if came or gone:
             self._assign_listeners()
             self._settle(came)
@@ -103,12 +106,13 @@ class Attachment:
             if held.looks_wrong():
                 suspects.append(held)
         suspects += self._next_in_turn(share)
-        self._welcome(seen.values(), now)
-        listening = self.listeners.keys()
-        others = {cookie for cookie, one in seen.items() if one.inode and cookie not in self.connections}
-        self._foreign = others | {cookie for cookie in self._foreign if cookie in listening}
+        new = [seen[cookie] for cookie in seen.keys() - self.connections.keys()]
+        self._welcome(new, now)
+        others = {one.cookie for one in new if one.inode and one.cookie not in self.connections}
+        self._foreign = others
         self._examine([*suspects, *self.listeners.values()])
         self._bury_the_silent(now)
+        self._listed = {}
         self._introduced = True
 
     def preview(self, wanted: Mapping[str, Wanted]) -> list[tuple[Held, tuple[enforce.Drift, ...]]]:
@@ -197,8 +201,10 @@ class Attachment:
         unknown = [one for one in new if one.cookie not in self._foreign]
         if not unknown:
             return []
-        known = {held.fd for held in (*self.listeners.values(), *self.connections.values())}
-        fds = self.process.sockets(known)
+        fds = self._listed
+        if any(one.inode not in fds for one in unknown):
+            known = {held.fd for held in (*self.listeners.values(), *self.connections.values())}
+            fds = self._listed = self.process.sockets(known)
         return [Held(next(self._serials), one, fds[one.inode], now) for one in unknown if one.inode in fds]
 
     def _assign_listeners(self) -> None:
@@ -214,23 +220,21 @@ class Attachment:
 
     def _settle(self, sockets: list[Held]) -> None:
         """Bring sockets to what is wanted of them, and tell what that came to in one line per transport."""
-        sums: dict[str, Counter[str]] = {}
+        outcomes: dict[str, list[tuple[Held, Outcome]]] = {}
         for held in sockets:
             held.wanted = self._wanted.get(held.assignment.transport)
             outcome = self._bring(held)
             if outcome is not None:
-                total = sums.setdefault(held.assignment.transport, Counter())
-                total.update(sockets=1, changed=int(bool(outcome.drift)), unmet=int(not outcome.holds))
-                total.update(later=int(held.postponed))
-        for name, total in sums.items():
+                outcomes.setdefault(held.assignment.transport, []).append((held, outcome))
+        for name, brought in outcomes.items():
             event = Applied(
                 transport=name,
-                sockets=total["sockets"],
-                changed=total["changed"],
-                unmet=total["unmet"],
-                later=total["later"],
+                sockets=len(brought),
+                changed=sum(bool(outcome.drift) for _, outcome in brought),
+                unmet=sum(not outcome.holds for _, outcome in brought),
+                later=sum(held.postponed for held, _ in brought),
             )
-            self._tell(event, logging.WARNING if total["unmet"] else logging.INFO)
+            self._tell(event, logging.WARNING if event.unmet else logging.INFO)
 
     def _bring(self, held: Held) -> Outcome | None:
         """None where nothing was to be done, or where the process has let go of the socket."""

@@ -13,11 +13,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached(Event):
-    """pjka found the process and looks after its sockets from now on."""
+    """pjka found the process and looks after its sockets from now on.
+
+    ``may_kill``: whether it has the right to end connections, which nothing else needs.
+    """
 
     pid: int
     program: str
     configuration: str
+    may_kill: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pjka import enforce
 from pjka.attach.assign import UNASSIGNED, Assignment
@@ -98,7 +98,7 @@ def bring(process: Process, held: Held, wanted: Wanted) -> Outcome:
     with process.duplicate(held.fd, held.connection.inode) as copy:
         late = (
             wanted.user_timeout
-            and held.connection.remote[1]
+            and held.connection.destination_port
             and tcp_info.silence(copy) >= wanted.user_timeout
         )
         outcome = enforce.apply(copy, wanted.patient if late else wanted.options)
@@ -125,11 +125,15 @@ def restore(process: Process, held: Held) -> Outcome:
 
 def _earliest(before: Found, drift: Sequence[Drift]) -> Found:
     known = {option.name for option in before}
-    new = tuple((seen.option, seen.found) for seen in drift if seen.option.name not in known)
-    return before + _values(new) if new else before
+    new = [
+        (seen.option.level, seen.option.name, seen.found, seen.option.symbol)
+        for seen in drift
+        if seen.option.name not in known
+    ]
+    return before + _options(tuple(new)) if new else before
 
 
 @functools.lru_cache(maxsize=64)
-def _values(found: tuple[tuple[SocketOption, int], ...]) -> Found:
+def _options(values: tuple[tuple[int, int, int, str], ...]) -> Found:
     """One value for all the sockets that were alike, which thousands are."""
-    return tuple(replace(option, value=value) for option, value in found)
+    return tuple(SocketOption(*value) for value in values)

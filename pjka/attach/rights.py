@@ -32,6 +32,11 @@ def check(process: Process) -> None:
         raise RightsError(f"not permitted to look into process {process.pid}", expected=" and ".join(missing))
 
 
+def denied(pid: int) -> RightsError:
+    """The error for a process of which not even the program may be seen."""
+    return RightsError(f"not permitted to look into process {pid}", expected=_SEES)
+
+
 def may_kill() -> bool:
     """Whether connections can be ended from here: CAP_NET_ADMIN."""
     for line in Path("/proc/self/status").read_text().splitlines():

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from pjka.attach import rights
 from pjka.attach.attachment import Attachment
 from pjka.attach.contacts import Contacts, addresses_of
 from pjka.attach.events import ConfigurationKept, PbxSilent, Teller
@@ -37,12 +36,10 @@ _SHARE = 1 / 200
 class Session:
     """Looks after the sockets of one process; a context manager.
 
-    Before anything is changed it finds out whether it has the rights, and reads the configuration. Raises
-    RightsError, ConfigurationError, and OSError where the process ends meanwhile.
+    Raises ConfigurationError, and OSError where the process ends meanwhile.
     """
 
     def __init__(self, process: Process, source: Source, teller: Teller, clock: Callable[[], float]) -> None:
-        rights.check(process)
         self.process = process
         self.source = source
         self.plan: Plan = source.load()

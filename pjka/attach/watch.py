@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pjka.attach import rights
 from pjka.attach.events import Attached, Detached, Teller
 from pjka.attach.mailbox import Mailbox
 from pjka.attach.session import Session
@@ -68,6 +69,8 @@ class Watch:
         pid = self.target.find()
         try:
             process = Process(pid)
+        except PermissionError as error:
+            raise rights.denied(pid) from error
         except OSError as error:
             raise NotFoundError(f"there is no process {pid} to attach to: {error.strerror}") from error
         try:
@@ -104,7 +107,12 @@ class Watch:
         session.begin()
         self._problem = ""
         self.teller.tell(
-            Attached(pid=session.process.pid, program=self._program, configuration=session.source.path)
+            Attached(
+                pid=session.process.pid,
+                program=self._program,
+                configuration=session.source.path,
+                may_kill=rights.may_kill(),
+            )
         )
         while not self._stopping:
             self._wait()
@@ -119,6 +127,7 @@ class Watch:
         program = process.program()
         if self._program not in ("", program):
             raise NotFoundError(f"process {process.pid} is {program!r}, no longer {self._program!r}")
+        rights.check(process)
         own = self.target.configuration is None
         source = Source(
             self.target.configuration or _DEFAULT_PATH,
