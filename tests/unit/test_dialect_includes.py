@@ -347,6 +347,21 @@ def test_main_file_that_is_no_regular_file_never_hangs(etc: Path, make) -> None:
     assert caught.value.file == f"{etc}/pjsip.conf"
 
 
+def test_file_that_becomes_a_fifo_after_it_was_looked_at(etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(etc / "x.conf")
+    writer = os.open(etc / "x.conf", os.O_RDWR)
+    monkeypatch.setattr(includes.stat, "S_ISREG", lambda mode: True)
+    (included,) = Directory(str(etc)).open("x.conf")
+    os.close(writer)
+    assert included.text is None
+    assert included.problem == "Resource temporarily unavailable"
+
+
+def test_pattern_through_a_loop_of_links_matches_nothing(etc: Path, tmp_path: Path) -> None:
+    (etc / "loop").symlink_to("loop")
+    assert list(Directory("/etc", tmp_path).open("*/loop/x.conf")) == []
+
+
 def test_include_with_a_slash_at_its_end_names_a_directory(etc: Path) -> None:
     write(etc, x="k=1\n")
     with pytest.raises(DialectError, match="not a regular file"):

@@ -170,6 +170,8 @@ def test_asterisk_4_1_plus_under_an_empty_name_continues_the_first_plain_section
         ("+k=4&TEMPLATES=include", 3),
         ("+k{1}=2", 1),
         ("+k=2=ignored", 1),
+        ("+k='2'", 1),
+        ("+\"'\"'\"'\"'k=2", 0),
     ],
 )
 def test_asterisk_4_1_plus_filtered(words: str, changed: int) -> None:
@@ -182,6 +184,7 @@ def test_asterisk_4_1_plus_filtered(words: str, changed: int) -> None:
     "words",
     [
         "+k=3",
+        "+k=1\\=",
         "+k",
         "+k=1&",
         "+k=4",
