@@ -1,4 +1,4 @@
-# make demo   the first look: sets up .venv and shows pjka at work
+# make demo   the first look: sets up .venv and shows a dead connection being found
 # make engine builds pjproject for production (two minutes, once) and installs it into .venv
 # make test   everything: sets up .venv and the machine, then lint, types and all tests
 
@@ -14,7 +14,7 @@ $(BIN)/pjka: pyproject.toml
 	touch $@
 
 demo: $(BIN)/pjka
-	$(BIN)/pjka --help
+	$(BIN)/pjka demo
 
 engine: $(BIN)/pjka
 	$(BIN)/python engine/build.py
