@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from pjka.causes import cause_of, cause_of_attempt, errno_of
 from pjka.events import ConnectionDown, ConnectionUp, Events
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 DEATHS_KEPT = 200
 _INCOMING = 2
+_CLOCK_TICK = 0.05  # s: what the kernel's time of the last byte may be off, with a poll in between
+_IGNORED = 70020  # PJ_EIGNORED: newlines between messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,15 @@ class Note:
     protocol: str = ""
     local: tuple[str, int] = ("", 0)
     peer: tuple[str, int] = ("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What came between messages: newlines, or (``data`` empty) the message that ended them."""
+
+    pointer: int
+    data: bytes
+    at: float
 
 
 @dataclass(slots=True)
@@ -69,6 +81,16 @@ class Connection:
         return "incoming" if self.incoming else "outgoing"
 
 
+class CrlfListener(Protocol):
+    """Who wants to know of newlines between messages (RFC 5626 4.4.1); on the reactor's thread."""
+
+    def newlines(self, connection: Connection, data: bytes, now: float) -> None:
+        """These came, at this moment."""
+
+    def message(self, connection: Connection) -> None:
+        """A message followed newlines."""
+
+
 class Monitors:
     """The table of connections; a sink of pjproject's callbacks.
 
@@ -91,14 +113,17 @@ class Monitors:
         self._owner = owner
         self._on_up = on_up
         self._gate = gate
-        self._notes: deque[Note | int] = deque()
+        self._notes: deque[Note | Between | int] = deque()
         self._spoken: set[int] = set()
+        self._after_newlines: set[int] = set()
+        self._completed: dict[int, float] = {}
         self._held: set[int] = set()
         self._by_pointer: dict[int, Connection] = {}
         self._by_serial: dict[int, Connection] = {}
         self._last_serial = 0
         self.deaths: deque[ConnectionDown] = deque(maxlen=DEATHS_KEPT)
         self.idle_limit = 32.0
+        self.crlf_listener: CrlfListener | None = None
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(tuple(self._by_serial.values()))
@@ -148,11 +173,23 @@ class Monitors:
         if transport not in self._spoken and self._native.is_reliable(transport):
             self._spoken.add(transport)
             self._leave(transport)
+        self.on_response(transport)
+
+    def on_response(self, transport: int) -> None:
+        """Note that a message came, where newlines came before it."""
+        if transport in self._completed:
+            self._completed[transport] = self._reactor.now()
+        if transport in self._after_newlines:
+            self._after_newlines.discard(transport)
+            self._leave(Between(transport, b"", self._reactor.now()))
 
     def on_dropped(self, transport: int, data: bytes, status: int) -> None:
-        """CRLF and garbage: neither makes a connection one that speaks SIP."""
+        """CRLF and garbage: neither makes a connection one that speaks SIP; CRLF may be a ping or a pong."""
+        if status == _IGNORED and self._native.is_reliable(transport):
+            self._after_newlines.add(transport)
+            self._leave(Between(transport, data, self._reactor.now()))
 
-    def _leave(self, note: Note | int) -> None:
+    def _leave(self, note: Note | Between | int) -> None:
         self._notes.append(note)
         if len(self._notes) == 1:
             self._reactor.post(self._work_off)
@@ -167,9 +204,11 @@ class Monitors:
             if self._notes:
                 self._reactor.post(self._work_off)
 
-    def _work(self, note: Note | int) -> None:
+    def _work(self, note: Note | Between | int) -> None:
         if isinstance(note, int):
             self._request_seen(note)
+        elif isinstance(note, Between):
+            self._between(note)
         elif note.state is TransportState.CONNECTED:
             self._up(note)
         else:
@@ -181,6 +220,17 @@ class Monitors:
             self._spoken.discard(pointer)
         else:
             connection.request_seen = True
+
+    def _between(self, note: Between) -> None:
+        connection = self._by_pointer.get(note.pointer)
+        if connection is None or self.crlf_listener is None:
+            return
+        if note.pointer in self._completed:
+            self._completed[note.pointer] = max(note.at, self._completed[note.pointer])
+        if note.data:
+            self.crlf_listener.newlines(connection, note.data, note.at)
+        else:
+            self.crlf_listener.message(connection)
 
     def _up(self, note: Note) -> None:
         self._last_serial += 1
@@ -222,6 +272,8 @@ class Monitors:
     def _gone(self, note: Note) -> None:
         connection = self._by_pointer.pop(note.pointer, None)
         self._spoken.discard(note.pointer)
+        self._after_newlines.discard(note.pointer)
+        self._completed.pop(note.pointer, None)
         if connection is None:
             if note.factory:
                 self._attempt_failed(note)
@@ -280,6 +332,21 @@ class Monitors:
         connection.ending = connection.ending or cause
         self._native.abort(connection.pointer)
         return True
+
+    def watch_messages(self, connection: Connection) -> None:
+        """Remember from now on when a message on this connection was last complete."""
+        self._completed.setdefault(connection.pointer, self._reactor.now())
+
+    def unfinished_since(self, connection: Connection) -> float | None:
+        """When bytes of a message that is not complete yet last came on a watched connection, or None.
+
+        pjproject does not tell of unfinished messages; but the kernel knows when the last bytes came.
+        """
+        info, completed = last_words(connection), self._completed.get(connection.pointer)
+        if info is None or completed is None:
+            return None
+        at = self._reactor.now() - info.last_data_received / 1000
+        return at if at > completed + _CLOCK_TICK else None
 
     def send(self, connection: Connection, data: bytes) -> None:
         """Send ``data`` as it is on this very connection; its failure shows as the connection's end."""

@@ -42,6 +42,9 @@ class Sink(Protocol):
     def on_request(self, transport: int) -> None:
         """A SIP request was received on ``transport``."""
 
+    def on_response(self, transport: int) -> None:
+        """A SIP response was received on ``transport``."""
+
     def on_dropped(self, transport: int, data: bytes, status: int) -> None:
         """``data`` was received on ``transport`` and was no SIP message."""
 
@@ -55,11 +58,16 @@ class Callbacks:
         self._state = StateFunction(self._on_state)
         self._dropped = DroppedFunction(self._on_dropped)
         self._request = MessageFunction(self._on_request)
+        self._response = MessageFunction(self._on_response)
         self._state_address = ctypes.cast(self._state, ctypes.c_void_p).value
         self._previous: Any = None
         name = b"mod-pjka"
         self._module = Module(
-            name=String(name, len(name)), id=-1, priority=_PRIORITY, on_rx_request=self._request
+            name=String(name, len(name)),
+            id=-1,
+            priority=_PRIORITY,
+            on_rx_request=self._request,
+            on_rx_response=self._response,
         )
         self._declare()
 
@@ -111,7 +119,12 @@ class Callbacks:
 
     def _on_request(self, rdata: int) -> int:
         if self._sink is not None:
-            self._sink.on_request(ctypes.c_void_p.from_address(rdata + 8).value or 0)
+            self._sink.on_request(_transport_of(rdata))
+        return 0
+
+    def _on_response(self, rdata: int) -> int:
+        if self._sink is not None:
+            self._sink.on_response(_transport_of(rdata))
         return 0
 
     def _on_dropped(self, data: Any) -> None:
@@ -119,3 +132,8 @@ class Callbacks:
         if self._sink is not None:
             content = ctypes.string_at(dropped.data, dropped.len)
             self._sink.on_dropped(dropped.transport, content, dropped.status)
+
+
+def _transport_of(rdata: int) -> int:
+    """``pjsip_rx_data.tp_info.transport``."""
+    return ctypes.c_void_p.from_address(rdata + 8).value or 0

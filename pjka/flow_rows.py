@@ -1,0 +1,112 @@
+"""The rows of ``pjka show flows``: each flow, and each connection that should carry one and does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pjka.flows import Carried, Flows, Owner
+from pjka.keepalive.flow import ClientFlow, ServerFlow, ServerState, State, Version
+from pjka.keepalive.policy import Mechanism, Policy
+from pjka.monitors import Connection, address
+from pjka.status import FlowRow
+
+_STATES = {
+    State.AWAITING: "suspect",
+    State.FAILED: "failed",
+    State.CLOSED: "failed",
+    ServerState.EXPIRED: "failed",
+    ServerState.CLOSED: "failed",
+}
+
+
+def server_rows(flows: Flows, now: float) -> list[FlowRow]:
+    """The flows of those who registered with us."""
+    return [
+        server_row(flow, flow.engine, owner, now)
+        for flow in flows
+        if isinstance(flow.engine, ServerFlow)
+        for owner in flow.owners
+    ]
+
+
+def unused_rows(
+    flows: Flows, connections: Iterable[Connection], policy: Callable[[str], Policy | None]
+) -> list[FlowRow]:
+    """The connections that no flow keeps alive although that is their transport's mechanism."""
+    return [
+        _unused_row(connection)
+        for connection in connections
+        if (found := policy(connection.transport)) is not None
+        and found.mechanism is Mechanism.OUTBOUND
+        and not ((flow := flows.get(connection.serial)) and flow.owners)
+    ]
+
+
+def server_row(flow: Carried, engine: ServerFlow, owner: Owner, now: float) -> FlowRow:
+    """A flow of one who registered with us."""
+    due, connection = engine.ping_due, flow.connection
+    return FlowRow(
+        role="server",
+        aor=owner.name,
+        transport=connection.transport,
+        peer=address(connection.peer),
+        state=_STATES.get(engine.state, "up"),
+        connection=connection.serial,
+        reg_id=owner.reg_id,
+        instance_id=owner.instance_id,
+        version=flow.version.value,
+        kept_alive=due is not None,
+        why_not="" if due is not None else _why_no_timer(flow, owner),
+        flow_timer=engine.flow_timer,
+        next_ping=None if due is None else max(due - now, 0.0),
+        pings=engine.pings,
+        pongs=engine.pings,
+    )
+
+
+def client_row(flow: Carried, engine: ClientFlow, owner: Owner, now: float) -> FlowRow:
+    """A flow of a registration of ours."""
+    due, following, connection = engine.pong_due, engine.next_ping, flow.connection
+    return FlowRow(
+        role="client",
+        aor=owner.name,
+        transport=connection.transport,
+        peer=address(connection.peer),
+        state=_STATES.get(engine.state, "up"),
+        connection=connection.serial,
+        reg_id=owner.reg_id,
+        instance_id=owner.instance_id,
+        version=flow.version.value,
+        kept_alive=not engine.why_not,
+        why_not=engine.why_not,
+        flow_timer=engine.flow_timer,
+        next_ping=None if following is None else max(following - now, 0.0),
+        pong_due=None if due is None else max(due - now, 0.0),
+        pings=engine.pings,
+        pongs=engine.pongs,
+        rtt=engine.rtt,
+    )
+
+
+def _why_no_timer(flow: Carried, owner: Owner) -> str:
+    if flow.version is Version.DRAFT03:
+        return "draft03 knows no Flow-Timer"
+    if owner.reg_id is None:
+        return "the REGISTER carried no reg-id with an instance-id"
+    return "no Flow-Timer was given"
+
+
+def _unused_row(connection: Connection) -> FlowRow:
+    if connection.incoming:
+        why_not = "no REGISTER has come over this connection"
+    else:
+        why_not = "no registration uses this connection"
+    return FlowRow(
+        role="server" if connection.incoming else "client",
+        aor="",
+        transport=connection.transport,
+        peer=address(connection.peer),
+        state="up",
+        connection=connection.serial,
+        why_not=why_not,
+    )
