@@ -17,7 +17,8 @@ from pjka import enforce
 from pjka.attach.assign import UNASSIGNED, Assigner, Assignment
 from pjka.attach.deaths import cause_of
 from pjka.attach.events import Applied, Teller
-from pjka.attach.held import Held, Wanted, bring, examine, restore
+from pjka.attach.held import Held, Wanted, bring, examine, restore, shift
+from pjka.attach.herd import HARMLESS, Herd
 from pjka.enforce import Outcome
 from pjka.events import ConnectionDown, ConnectionUp, Drift, TransportDown, TransportFailed
 from pjka.keepalive.platforms import SocketOption
@@ -55,6 +56,7 @@ class Attachment:
         self._leaving: dict[int, tuple[Held, float]] = {}
         self._killed: dict[int, Cause] = {}
         self._introduced = False
+        self._herds: list[Herd] = []
         self._postponed: set[int] = set()
         self._turn: Iterator[int] = iter(())
         self._refused: set[tuple[str, SocketOption]] = set()
@@ -137,6 +139,19 @@ class Attachment:
                 self._bring(held)
             if held is None or not held.postponed:
                 self._postponed.discard(cookie)
+
+    def disperse(self, elapsed: float) -> None:
+        """Shift probes that would all be due at once; ``elapsed`` seconds since the last call.
+
+        Not those that have not answered their last probe: their verdict must not be put off.
+        """
+        for herd in self._herds:
+            for cookie in herd.due(elapsed):
+                held = self.connections.get(cookie)
+                looked = self.kernel.look(held.connection) if held is not None else None
+                if held is not None and looked is not None and looked[0].retransmits == 0:
+                    self._shift(held)
+        self._herds = [herd for herd in self._herds if herd]
 
     def ended(self, endings: Iterable[tuple[KernelConnection, TcpInfo | None]], now: float) -> None:
         """Record the connections that the kernel has freed (`pjka.linux.connections.Endings`)."""
@@ -235,6 +250,11 @@ class Attachment:
                 later=sum(held.postponed for held, _ in brought),
             )
             self._tell(event, logging.WARNING if event.unmet else logging.INFO)
+            self._disperse_later([held for held, _ in brought if held.probed_at_once])
+
+    def _disperse_later(self, sockets: list[Held]) -> None:
+        if len(sockets) > HARMLESS and sockets[0].wanted is not None:
+            self._herds.append(Herd([held.cookie for held in sockets], sockets[0].wanted.idle))
 
     def _bring(self, held: Held) -> Outcome | None:
         """None where nothing was to be done, or where the process has let go of the socket."""
@@ -274,6 +294,13 @@ class Attachment:
                     mended=outcome is not None and outcome.holds,
                 )
                 self._tell(event, logging.WARNING)
+
+    def _shift(self, held: Held) -> None:
+        try:
+            shift(self.process, held)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
 
     def _drift(self, held: Held, wanted: Wanted) -> tuple[enforce.Drift, ...]:
         try:

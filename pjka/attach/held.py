@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from pjka.keepalive.policy import Policy
 from pjka.linux import tcp_info
 from pjka.linux.connections import KernelConnection, Timer
 from pjka.linux.process import Process
+from pjka.linux.sockopts import borrowed
 from pjka.linux.tcp_info import TcpState
 
 Found = tuple[SocketOption, ...]
@@ -33,6 +35,7 @@ class Wanted:
     options: tuple[SocketOption, ...]
     patient: tuple[SocketOption, ...]
     user_timeout: float
+    idle: float
     longest: int
 
     @classmethod
@@ -46,7 +49,7 @@ class Wanted:
         patient = tuple(option for option in options if option.name != name)
         timers = tcp.timers(platform)
         longest = int(max(timers.idle, timers.interval) * 1000) + _TIMER_SLACK if tcp.enable else 0
-        return cls(options, patient, tcp.user_timeout or 0.0, longest)
+        return cls(options, patient, tcp.user_timeout or 0.0, timers.idle if tcp.enable else 0.0, longest)
 
 
 @dataclass(slots=True)
@@ -54,7 +57,8 @@ class Held:
     """One socket of the process: a listener or a connection.
 
     ``before`` is what the kernel held for it before pjka changed anything. ``postponed``: its user timeout is
-    still to be set. ``unmet``: what is not as wanted.
+    still to be set. ``probed_at_once``: its first probe went out as the policy was applied, because it had
+    been silent for longer than the idle time. ``unmet``: what is not as wanted.
     """
 
     serial: int
@@ -66,6 +70,7 @@ class Held:
     wanted: Wanted | None = None
     before: Found = ()
     postponed: bool = False
+    probed_at_once: bool = False
     unmet: tuple[Drift, ...] = ()
 
     @property
@@ -96,16 +101,21 @@ def bring(process: Process, held: Held, wanted: Wanted) -> Outcome:
     connection. It gets it as soon as the peer has answered.
     """
     with process.duplicate(held.fd, held.connection.inode) as copy:
-        late = (
-            wanted.user_timeout
-            and held.connection.destination_port
-            and tcp_info.silence(copy) >= wanted.user_timeout
-        )
+        silence = tcp_info.silence(copy) if held.connection.destination_port else 0.0
+        late = 0 < wanted.user_timeout <= silence
         outcome = enforce.apply(copy, wanted.patient if late else wanted.options)
-    held.postponed = bool(late)
+    held.postponed = late
+    held.probed_at_once = bool(outcome.drift) and 0 < wanted.idle <= silence
     held.unmet = outcome.unmet
     held.before = _earliest(held.before, outcome.drift)
     return outcome
+
+
+def shift(process: Process, held: Held) -> None:
+    """Let the idle time of a connection start anew; OSError where the process let go of it."""
+    with process.duplicate(held.fd, held.connection.inode) as copy, borrowed(copy) as options:
+        options.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+        options.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def examine(process: Process, held: Held, wanted: Wanted) -> tuple[Drift, ...]:

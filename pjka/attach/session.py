@@ -46,7 +46,7 @@ class Session:
         self._teller = teller
         self._clock = clock
         self.loaded = time.time()
-        self.started = self._last_full = clock()
+        self.started = self._last_full = self._last_step = clock()
         self._cost = 0.0
         self._opened = (-1, -1)
         self.contacts = Contacts()
@@ -72,7 +72,7 @@ class Session:
         self._opened = self.process.opened()
         self.attachment.configure(self.plan.assigner, self.plan.wanted)
         self.attachment.look_at_listeners(self._clock())
-        self._look_at_all(1.0)
+        self._look_at_all(0.0)
         # what was waiting to be accepted when the listener changed is found by another look
         self._opened = (self._opened[0], -1)
 
@@ -101,6 +101,8 @@ class Session:
         self.hear()
         self.attachment.look_at_listeners(now)
         self.attachment.retry_postponed()
+        self.attachment.disperse(now - self._last_step)
+        self._last_step = now
         opened, accepted = self.process.opened()
         due = now - self._last_full
         if due >= max(_FULL_LOOK, self._cost / _SHARE) or (
