@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from types import FrameType
 
+from pjka.conf.dialect import read
 from pjka.conf.loader import Configuration, load
 from pjka.errors import PjkaError
 from pjka.gate import limit_descriptors
@@ -20,10 +22,10 @@ from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import Endpoint, EndpointSettings
 from pjka.qualifying import Qualifying
 from pjka.rows import Rows
-from pjka.status import ConnectionRow, Row
+from pjka.status import ChangeRow, ConnectionRow, Row
 from pjka.surface.control import ControlServer
 from pjka.surface.notify import Notifier, watchdog_period
-from pjka.surface.protocol import check_arguments, integer_argument
+from pjka.surface.protocol import check_arguments, flag_argument, integer_argument
 from pjka.surface.shows import Command, show_commands
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Daemon:
         self.qualifying = Qualifying(self.module, Random())
         self.rows = Rows(self.module, "run", self.module.reactor.now())
         self._undo = ExitStack()
+        self._reloading = threading.Lock()
 
     def start(self) -> None:
         """Start everything; PjkaError if there is nothing left to run, with all stopped again."""
@@ -87,8 +90,8 @@ class Daemon:
         with caught((*_STOPPING, signal.SIGHUP)) as signals:
             self.start()
             try:
-                while (number := wait(signals)) not in _STOPPING:
-                    logger.info("signal", extra=fields(signal=signal.Signals(number).name))
+                while wait(signals) not in _STOPPING:
+                    self._reload_or_say_why_not()
             finally:
                 self.stop()
 
@@ -103,7 +106,12 @@ class Daemon:
             "aors": self.qualifying.aors,
             "endpoints": self.qualifying.endpoints,
         }
-        return {**show_commands(sources), "kill": self._kill, "qualify": self.qualifying.command}
+        return {
+            **show_commands(sources),
+            "kill": self._kill,
+            "qualify": self.qualifying.command,
+            "reload": self._reload,
+        }
 
     def _kill(self, arguments: Mapping[str, object]) -> ConnectionRow:
         check_arguments(arguments, frozenset({"connection", "force"}))
@@ -112,6 +120,38 @@ class Daemon:
         if row is None or not self.module.kill(serial):
             raise PjkaError(f"there is no connection {serial}")
         return row
+
+    def reload(self, *, dry_run: bool = False) -> tuple[ChangeRow, ...]:
+        """Read the file again and put it into force; PjkaError if it is unusable, and nothing is changed.
+
+        With ``dry_run`` only say what would change.
+        """
+        with self._reloading:
+            new = load(self._settings.path)
+            present = transports_in(self._settings.path)
+            if dry_run:
+                return self.module.reload(new, present, dry_run=True)
+            self._notifier.reloading()
+            try:
+                rows = self.module.reload(new, present)
+                self.qualifying.load(new)
+            finally:
+                self._notifier.ready()
+            return rows
+
+    def _reload(self, arguments: Mapping[str, object]) -> object:
+        check_arguments(arguments, frozenset({"dry_run"}))
+        dry_run = flag_argument(arguments, "dry_run")
+        return {"dry_run": dry_run, "rows": self.reload(dry_run=dry_run)}
+
+    def _reload_or_say_why_not(self) -> None:
+        try:
+            rows = self.reload()
+        except PjkaError as error:
+            logger.error("reload-failed", extra=fields(problem=str(error)))
+            return
+        for row in rows:
+            logger.info("reload", extra=fields(**row.to_json()))
 
     def _require_a_transport(self) -> None:
         problems = [each.problem for each in self.module.listeners.all.values() if each.listener is None]
@@ -123,6 +163,16 @@ class Daemon:
             return
         self._notifier.watchdog()
         self.module.reactor.call_later(self._watchdog, self._feed_watchdog)
+
+
+def transports_in(path: str) -> frozenset[str]:
+    """The ids of all transport sections in the file, those too that are rejected."""
+    return frozenset(
+        section.name
+        for section in read(path).sections
+        if not section.template
+        and any(option.name == "type" and option.value == "transport" for option in section.options)
+    )
 
 
 def endpoint_settings(configuration: Configuration) -> EndpointSettings:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pjka import enforce
+from pjka.changes import fingerprint
 from pjka.conf.objects import Transport
 from pjka.errors import PjkaError
 from pjka.events import Drift, Events, TransportDown, TransportFailed, TransportUp
@@ -39,13 +40,17 @@ def wanted_options(policy: Policy) -> tuple[SocketOption, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A transport of the configuration, its policy, and its listener, or else the problem that it has."""
+    """A transport of the configuration, its policy, and its listener, or else the problem that it has.
+
+    ``files`` is the fingerprint of the certificates that it was started with.
+    """
 
     transport: Transport
     policy: Policy
     listener: Listener | None
     problem: str = ""
     drift: tuple[str, ...] = ()
+    files: str = ""
 
 
 class Listeners:
@@ -80,7 +85,13 @@ class Listeners:
         self._owners[listener.pointer] = transport.id
         for lacking in unexpressed(transport):
             logger.warning("transport-lacks", extra=fields(transport=transport.id, problem=str(lacking)))
-        started = Started(transport, policy, listener, drift=self._enforce(transport, policy, listener))
+        started = Started(
+            transport,
+            policy,
+            listener,
+            drift=self._enforce(transport, policy, listener),
+            files=fingerprint(transport),
+        )
         self._started[transport.id] = started
         self._say_up(started)
         return started
@@ -98,7 +109,7 @@ class Listeners:
         """Give a running transport's listener new settings, without closing it."""
         before = self._started[transport.id]
         drift = self._enforce(transport, policy, before.listener) if before.listener else ()
-        started = Started(transport, policy, before.listener, before.problem, drift)
+        started = replace(before, transport=transport, policy=policy, drift=drift)
         self._started[transport.id] = started
         return started
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
+from random import Random
 
 from pjka.check.policy import policies
 from pjka.conf.loader import Configuration
 from pjka.crlf import CrlfTick
-from pjka.events import Events
+from pjka.events import Events, Reloaded
+from pjka.flows import Flows
 from pjka.gate import Gate
-from pjka.keepalive.policy import Mechanism
+from pjka.keepalive.policy import Mechanism, Policy
 from pjka.listeners import Enforcer, Listeners
 from pjka.monitors import Connection, Monitors, address
 from pjka.pjproject.callbacks import Callbacks
 from pjka.pjproject.endpoint import Endpoint, HostedEndpoint
-from pjka.status import Cause
+from pjka.pjproject.engine import Engine
+from pjka.reloading import Reload
+from pjka.status import Cause, ChangeRow
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +50,8 @@ class TransportManagement:
             self.gate,
         )
         self.crlf = CrlfTick(self.reactor, self.monitors, self.listeners.policy)
+        self.flows = Flows(self.reactor, self.monitors, Random(), answers=_leaves_pongs(endpoint.engine))
+        self.events.subscribe(self.flows.hear)
         self.configuration: Configuration | None = None
         self.loaded = 0.0
         self._enforcer = Enforcer(self.events)
@@ -63,6 +70,21 @@ class TransportManagement:
         """Close a connection now; False if there is none with this serial."""
         return self.reactor.call(lambda: self.monitors.end(serial, Cause.KILLED))
 
+    def reload(
+        self, configuration: Configuration, present: Collection[str], *, dry_run: bool = False
+    ) -> tuple[ChangeRow, ...]:
+        """Put a new version of the configuration into force, and say what changed, and what did not and why.
+
+        ``present`` are the ids of all transport sections in the file, those too that had to be rejected. No
+        connection is closed. With ``dry_run`` the answer is the same and nothing is done.
+        """
+        reload = Reload(self, configuration, present)
+        if dry_run:
+            return reload.rows()
+        rows = reload.apply()
+        self.events.publish(Reloaded(file=configuration.path, changes=rows))
+        return rows
+
     def transport_id(self, transport: str) -> int | None:
         """What pjsua2 calls a transport of the configuration, None if it has not started."""
         started = self.listeners.all.get(transport)
@@ -70,21 +92,26 @@ class TransportManagement:
 
     def _load(self, configuration: Configuration) -> None:
         self._callbacks.install()
-        self.monitors.idle_limit = configuration.system.timer_b / 1000
         wanted = policies(configuration)
         for transport in configuration.transports.values():
             self.listeners.start(transport, wanted[transport.id])
-        self._guard()
+        self.take_settings(configuration)
+        self.reactor.call_later(self._sweep_seconds, self._sweep)
+
+    def take_settings(self, configuration: Configuration) -> None:
+        """Go by what is not of one transport: timers, CRLF tick; on the reactor's thread."""
         self.configuration = configuration
         self.loaded = time.time()
+        self.monitors.idle_limit = configuration.system.timer_b / 1000
         self.crlf.set(configuration.global_.keep_alive_interval)
-        self.reactor.call_later(self._sweep_seconds, self._sweep)
+        self._guard()
 
     def _unload(self) -> None:
         if self.configuration is None:
             return
         self.configuration = None
         self.crlf.set(0)
+        self.flows.close()
         self.listeners.stop_all("unloaded")
         self._callbacks.remove()
         self.monitors.release_all()
@@ -99,8 +126,7 @@ class TransportManagement:
         policy = self.listeners.policy(connection.transport)
         if policy is None or (policy.mechanism is Mechanism.NONE and not connection.incoming):
             self.monitors.let_go(connection)
-        if policy is not None and connection.descriptor is not None:
-            connection.drift = self._enforcer.first(connection.descriptor.fd, policy)
+        self.enforce(connection)
 
     def _sweep(self) -> None:
         """Look at every connection again, a slice per turn so that the reactor stays quick."""
@@ -111,15 +137,27 @@ class TransportManagement:
 
     def _sweep_slice(self, rest: list[Connection]) -> None:
         for connection in rest[:_SWEEP_SLICE]:
-            self.enforce_again(connection)
+            self._enforce_again(connection)
         if len(rest) > _SWEEP_SLICE:
             self.reactor.call_later(0, lambda: self._sweep_slice(rest[_SWEEP_SLICE:]))
 
-    def enforce_again(self, connection: Connection) -> None:
-        """Bring a connection to its policy; on the reactor's thread."""
-        policy = self.listeners.policy(connection.transport)
-        descriptor = connection.descriptor
+    def enforce(self, connection: Connection) -> None:
+        """Bring a connection to its policy, which is new to it; on the reactor's thread."""
+        if (found := self._socket_and_policy(connection)) is not None:
+            connection.drift = self._enforcer.first(*found)
+
+    def _enforce_again(self, connection: Connection) -> None:
+        """Mend a connection that is no longer as its policy says."""
+        if (found := self._socket_and_policy(connection)) is not None:
+            connection.drift = self._enforcer.again(connection.serial, address(connection.peer), *found)
+
+    def _socket_and_policy(self, connection: Connection) -> tuple[int, Policy] | None:
+        policy, descriptor = self.listeners.policy(connection.transport), connection.descriptor
         if policy is None or descriptor is None or not descriptor.valid:
-            return
-        peer = address(connection.peer)
-        connection.drift = self._enforcer.again(connection.serial, peer, descriptor.fd, policy)
+            return None
+        return descriptor.fd, policy
+
+
+def _leaves_pongs(engine: Engine) -> bool:
+    """Whether this pjproject leaves the answer to a ping to others."""
+    return any(defect.code == "no-pong" for defect in engine.defects)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from managed import options, until
 
-from pjka.surface.client import ControlClient
+from pjka.surface.client import CommandError, ControlClient
 
 Section = Callable[..., str]
 PJKA = [sys.executable, "-c", "from pjka.cli import main; main()"]
@@ -160,3 +160,29 @@ def test_port_of_the_demo_in_use_is_said() -> None:
         done = subprocess.run([*PJKA, "demo"], capture_output=True, timeout=60, check=False, text=True)
     assert done.returncode == 2
     assert "127.0.0.1:25060: Address already in use" in done.stderr
+
+
+def test_sighup_and_the_control_socket_reload(run: Callable[..., Running], transport: Section) -> None:
+    text = transport("t", "tcp", "tcp_keepalive_enable=yes")
+    running = run(text).ready()
+    running.file.write_text(text + "tcp_keepalive_idle_time=11\n", encoding="utf-8")
+    said = running.ask("reload", dry_run=True)
+    assert said["dry_run"]  # type: ignore[index]
+    assert running.ask("show transports")["rows"][0]["idle"] == 30  # type: ignore[index]
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: running.ask("show transports")["rows"][0]["idle"] == 11)  # type: ignore[index]
+    running.file.write_text(text + "tcp_keepalive_idle_time=12\n", encoding="utf-8")
+    (row,) = running.ask("reload")["rows"]  # type: ignore[index]
+    assert (row["change"], row["options"]) == ("changed", ["tcp_keepalive_idle_time: 11 -> 12"])
+
+
+def test_unusable_new_version_keeps_the_old(run: Callable[..., Running], transport: Section) -> None:
+    text = transport("t", "tcp", "tcp_keepalive_enable=yes")
+    running = run(text).ready()
+    running.file.write_text("no section\n", encoding="utf-8")
+    running.process.send_signal(signal.SIGHUP)
+    until(lambda: "reload-failed" in running.text())
+    running.file.unlink()
+    with pytest.raises(CommandError, match=r"pjsip\.conf"):
+        running.ask("reload")
+    assert running.ask("show transports")["rows"][0]["state"] == "listening"  # type: ignore[index]
