@@ -8,8 +8,24 @@
         lab.firewall.drop_both_ways()
 
 Everything has a random name and lives in namespaces, so nothing outside them is touched. What one run made is
-removed at its end; what a killed run left behind is removed by the next, which knows by the pid in the names
-whether the maker still lives. Needs root, ``ip`` and ``nft``.
+removed at its end; what a killed run left behind, processes included, is removed by the next: the names carry
+the maker's pid and start time. Needs root, ``ip`` and ``nft``.
+
+The cuts, and what the PBX's side sees of each:
+
+=====================================  ==============================================================
+`Firewall.drop_both_ways`              nothing any more
+`Firewall.drop_to_pbx`                 nothing any more, though the phone hears it
+`Firewall.drop_to_phone`               the phone's segments, but nothing is acknowledged
+`Firewall.link_down`                   nothing any more; its own interface stays up
+`Firewall.forget_after`, `forget`      a stateful firewall drops what it has forgotten
+`Firewall.translate`, `rebind`         the phone comes from another port; what goes to the old is lost
+`Namespace.reset_connections`          RST, as from a machine that has restarted
+``child.kill()``                       FIN, as the kernel closes the sockets of a killed process
+`Namespace.power_off`                  nothing any more: no RST, no FIN
+`freeze`                               acknowledgements, and no SIP
+``socket.shutdown(SHUT_WR)``           FIN, while the phone would go on receiving
+=====================================  ==============================================================
 """
 
 from __future__ import annotations
@@ -25,21 +41,30 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from pjka.errors import PjkaError
-from pjka.linux.process import in_namespace
+from pjka.linux import conntrack
+from pjka.linux.connections import Diagnostics
+from pjka.linux.process import in_namespace, start_time
 
 T = TypeVar("T")
 
 PBX_ADDRESS = "10.77.1.1"
 PHONE_ADDRESS = "10.77.2.1"
+FIREWALL_ADDRESS = "10.77.1.2"
+"""Where the phone seems to be once the firewall translates addresses."""
 
 _PREFIX = "pjkalab"
 _NAMED = Path("/run/netns")
 _WAIT = 20.0
 _TABLE = "table inet lab"
+_DENIED = ("Operation not permitted", "Permission denied")
 
 
 class LabError(PjkaError):
     """A laboratory cannot be made here; the message has what the system said."""
+
+
+class LabDeniedError(LabError):
+    """This user may not make one: it takes CAP_SYS_ADMIN and CAP_NET_ADMIN."""
 
 
 class Namespace:
@@ -76,12 +101,26 @@ class Namespace:
         self._children.append(child)
         return child
 
+    def reset_connections(self) -> None:
+        """Break off every connection with an RST."""
+        with self.run(Diagnostics) as kernel:
+            for connection in kernel.connections():
+                kernel.destroy(connection)
+
+    def power_off(self) -> None:
+        """Let the machine die without a word: what runs inside is killed, and nothing leaves any more."""
+        self.nft(f"{_TABLE} {{ chain dead {{ type filter hook output priority 0; policy drop\n}}\n}}")
+        self._end_children()
+
     def remove(self) -> None:
         """End what runs inside and remove it."""
+        self._end_children()
+        _remove(self.name)
+
+    def _end_children(self) -> None:
         for child in self._children:
             child.kill()
             child.wait()
-        _run("ip", "netns", "delete", self.name)
 
 
 class Firewall(Namespace):
@@ -114,15 +153,27 @@ class Firewall(Namespace):
             "meta l4proto { icmp, udp } accept\n}\n}"
         )
 
-    def rebind(self, port: int) -> None:
-        """Translate the phone's connections from now on to the firewall's own address and this source port.
+    def forget(self) -> None:
+        """Forget every connection now."""
+        self.run(conntrack.forget_all)
 
-        What was open before is forgotten, as when a router takes its mapping away.
+    def translate(self, port: int) -> None:
+        """Translate the phone's new connections to the firewall's own address and this source port.
+
+        As most home routers do, it leaves what it has no mapping for without an answer.
         """
         self.nft(
-            f"{_TABLE} {{ chain nat {{ type nat hook postrouting priority 100;\n"
-            f'oifname "to-pbx" meta l4proto tcp snat ip to 10.77.1.2:{port}\n}}\n}}'
+            f"{_TABLE} {{ chain nat {{ type nat hook postrouting priority 100\n"
+            f'oifname "to-pbx" meta l4proto tcp snat ip to {FIREWALL_ADDRESS}:{port}\n}}\n'
+            "chain own { type filter hook input priority 0\n"
+            'iifname "to-pbx" meta l4proto tcp drop\n}\n}'
         )
+
+    def rebind(self, port: int) -> None:
+        """Lose the mappings, and translate whatever the phone sends from now on to this source port."""
+        self.nft("delete chain inet lab nat\ndelete chain inet lab own")
+        self.translate(port)
+        self.forget()
 
     def mend(self) -> None:
         """Undo cuts: forward everything again."""
@@ -138,7 +189,7 @@ class Lab:
     """The three namespaces, joined by two cables; a context manager. LabError where it cannot be made."""
 
     def __init__(self) -> None:
-        token = f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(3)}"
+        token = f"{_PREFIX}-{os.getpid()}-{start_time(os.getpid())}-{secrets.token_hex(4)}"
         self.pbx = Namespace(f"{token}-pbx")
         self.firewall = Firewall(f"{token}-fw")
         self.phone = Namespace(f"{token}-phone")
@@ -150,7 +201,7 @@ class Lab:
             for namespace in (self.pbx, self.firewall, self.phone):
                 namespace.make()
                 undo.callback(namespace.remove)
-            self._join(self.pbx, "to-pbx", PBX_ADDRESS, "10.77.1.2")
+            self._join(self.pbx, "to-pbx", PBX_ADDRESS, FIREWALL_ADDRESS)
             self._join(self.phone, "to-phone", PHONE_ADDRESS, "10.77.2.2")
             self.firewall.sysctl("net.ipv4.ip_forward", 1)
             self._undo = undo.pop_all()
@@ -182,19 +233,38 @@ def thaw(child: subprocess.Popen[Any]) -> None:
 
 
 def remove_leftovers() -> None:
-    """Remove namespaces of laboratories whose makers are gone."""
-    names = [path.name for path in _NAMED.glob(f"{_PREFIX}-*")]
-    for name in names:
-        maker = name.split("-")[1]
-        if not Path("/proc", maker).exists():
-            with contextlib.suppress(LabError):
-                _run("ip", "netns", "delete", name)
+    """Remove namespaces of laboratories whose makers are gone, and end what still runs in them."""
+    for path in _NAMED.glob(f"{_PREFIX}-*-*-*-*"):
+        _, pid, started, *_ = path.name.split("-")
+        if not (pid.isdecimal() and str(start_time(int(pid))) == started):
+            with contextlib.suppress(LabError):  # another run may be removing the same
+                _remove(path.name)
 
 
-def _run(*command: str, text: str | None = None) -> None:
+def _remove(name: str) -> None:
+    for pid in _run("ip", "netns", "pids", name).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    _run("ip", "netns", "delete", name)
+
+
+def _run(*command: str, text: str | None = None) -> str:
+    """Run a program in a session of its own, so that no Ctrl-C leaves its work half done; what it said."""
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=_WAIT, check=False)
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=_WAIT,
+            check=False,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise LabError(f"{command[0]} is not installed (packages iproute2 and nftables)") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LabError(f"{command[0]}: {error}") from error
     if done.returncode:
-        raise LabError(f"{' '.join(command)}: {done.stderr.strip()[:300]}")
+        kind = LabDeniedError if any(words in done.stderr for words in _DENIED) else LabError
+        raise kind(f"{' '.join(command)}: {done.stderr.strip()[:300]}")
+    return done.stdout

@@ -138,10 +138,26 @@ class Process:
         return in_namespace(theirs, make)
 
     def _read_image(self) -> tuple[str, ...]:
-        stat = Path(f"/proc/{self.pid}/stat").read_text(errors="replace")
-        fields = stat[stat.rindex(")") + 2 :].split()
+        fields = _stat(self.pid)
         program = os.readlink(f"/proc/{self.pid}/exe")
         return program, fields[_START_TIME], fields[_START_STACK]
+
+
+def start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None if there is none with this pid.
+
+    The two together belong to one process for as long as the machine is up.
+    """
+    try:
+        return int(_stat(pid)[_START_TIME])
+    except OSError:
+        return None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of ``/proc/PID/stat`` from the third on (proc(5))."""
+    stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    return stat[stat.rindex(")") + 2 :].split()
 
 
 def _link(directory: int, fd: int) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pjka.lab import PBX_ADDRESS, Lab, remove_leftovers
+from pjka.lab import FIREWALL_ADDRESS, PBX_ADDRESS, Lab, freeze, remove_leftovers, thaw
+from pjka.linux.process import start_time
 
 pytestmark = pytest.mark.root
 
@@ -97,6 +98,109 @@ def test_a_firewall_that_forgets(lab):
                 time.sleep(2.5)
 
 
+def test_a_firewall_that_forgets_at_once(lab):
+    lab.firewall.forget_after(60)
+    with (
+        lab.pbx.run(lambda: socket.create_server((PBX_ADDRESS, 5060))) as listener,
+        lab.phone.run(lambda: socket.create_connection((PBX_ADDRESS, 5060), timeout=5)) as phone,
+    ):
+        pbx, _ = listener.accept()
+        with pbx:
+            phone.settimeout(0.5)
+            assert passes(pbx, phone)
+            lab.firewall.forget()
+            assert not passes(pbx, phone)
+
+
+def test_a_nat_that_rebinds_to_another_port(lab):
+    lab.firewall.translate(4001)
+    with (
+        lab.pbx.run(lambda: socket.create_server((PBX_ADDRESS, 5060))) as listener,
+        lab.phone.run(lambda: socket.create_connection((PBX_ADDRESS, 5060), timeout=5)) as phone,
+    ):
+        pbx, seen = listener.accept()
+        with pbx:
+            assert seen == (FIREWALL_ADDRESS, 4001)
+            assert passes(phone, pbx)
+            assert passes(pbx, phone)
+            lab.firewall.rebind(4002)
+            phone.settimeout(0.5)
+            assert not passes(pbx, phone)
+            phone.settimeout(5)
+            phone.sendall(b"x")
+            with pytest.raises(ConnectionResetError):
+                phone.recv(1)
+        with lab.phone.run(lambda: socket.create_connection((PBX_ADDRESS, 5060), timeout=5)):
+            again, seen = listener.accept()
+            again.close()
+            assert seen == (FIREWALL_ADDRESS, 4002)
+
+
+PHONE = """
+import socket, sys
+one = socket.create_connection(("10.77.1.1", 5060), timeout=60)
+print("up", flush=True)
+while data := one.recv(100):
+    one.sendall(data)
+"""
+
+
+@pytest.fixture
+def phone_process(lab) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """A phone that says what it is told, as a process, and the PBX's end of its connection."""
+    with lab.pbx.run(lambda: socket.create_server((PBX_ADDRESS, 5060))) as listener:
+        child = lab.phone.popen([sys.executable, "-c", PHONE], stdout=subprocess.PIPE, text=True)
+        pbx, _ = listener.accept()
+        with pbx, child.stdout:
+            pbx.settimeout(1)
+            yield child, pbx
+
+
+def echoes(pbx: socket.socket) -> bool:
+    pbx.sendall(b"x")
+    try:
+        return pbx.recv(1) == b"x"
+    except TimeoutError:
+        return False
+
+
+def test_a_killed_phone_ends_its_connection(phone_process):
+    child, pbx = phone_process
+    child.kill()
+    assert pbx.recv(1) == b""
+
+
+def test_a_restarted_phone_resets_its_connection(lab, phone_process):
+    _, pbx = phone_process
+    lab.phone.reset_connections()
+    with pytest.raises(ConnectionResetError):
+        pbx.recv(1)
+
+
+def test_a_phone_without_power_says_nothing(lab, phone_process):
+    child, pbx = phone_process
+    assert echoes(pbx)
+    lab.phone.power_off()
+    assert child.poll() is not None
+    assert not echoes(pbx)
+
+
+def test_a_frozen_phone_acknowledges_and_says_nothing(phone_process):
+    child, pbx = phone_process
+    freeze(child)
+    assert not echoes(pbx)
+    deadline = time.monotonic() + 5
+    while unacknowledged(pbx):
+        assert time.monotonic() < deadline
+    thaw(child)
+    assert pbx.recv(1) == b"x"
+
+
+def unacknowledged(one: socket.socket) -> int:
+    """Segments that the peer has not acknowledged (tcpi_unacked)."""
+    return int.from_bytes(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[24:28], sys.byteorder)
+
+
 def fail_inside(lab: Lab, children: list[subprocess.Popen[str]]) -> None:
     with lab:
         children.append(lab.pbx.popen(["sleep", "60"]))
@@ -121,15 +225,48 @@ def test_a_lab_that_cannot_be_finished_is_removed(monkeypatch):
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next():
+    """Also the processes that ran in it; but nothing of one that lives."""
     script = (
         "import time\nfrom pjka.lab import Lab\n"
-        "with Lab() as lab:\n    print(lab.pbx.name, flush=True)\n    time.sleep(60)"
+        "with Lab() as lab:\n    inside = lab.pbx.popen(['sleep', '300'])\n"
+        "    print(lab.pbx.name, inside.pid, flush=True)\n    time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
-        name = child.stdout.readline().strip()
+        name, inside = child.stdout.readline().split()
         remove_leftovers()
         assert Path("/run/netns", name).exists()
         child.send_signal(signal.SIGKILL)
+    assert Path("/proc", inside).exists()
     remove_leftovers()
     assert not Path("/run/netns", name).exists()
+    deadline = time.monotonic() + 5
+    while state_of(inside) not in ("Z", ""):
+        assert time.monotonic() < deadline
+
+
+def state_of(pid: str) -> str:
+    try:
+        return Path("/proc", pid, "stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
+def test_what_a_process_with_the_same_pid_left_is_removed():
+    """A pid is used again: the start time tells the two apart."""
+    name = f"pjkalab-{os.getpid()}-{start_time(os.getpid()) - 1}-cafe-pbx"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    remove_leftovers()
+    assert not Path("/run/netns", name).exists()
+
+
+def test_a_laboratory_that_may_not_be_made_says_so():
+    script = (
+        "from pjka.lab import Lab, LabDeniedError\n"
+        "try:\n    Lab().__enter__()\nexcept LabDeniedError as error:\n    print(error)"
+    )
+    drop = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    done = subprocess.run(
+        [*drop, sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert "not permitted" in done.stdout, done.stderr
