@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from pjka.attach.assign import Assigner, peers
 from pjka.attach.contacts import targets
 from pjka.attach.held import Wanted
+from pjka.attach.names import Names
 from pjka.check import policies
 from pjka.conf.files import inside
 from pjka.conf.loader import Configuration, load
@@ -18,6 +18,8 @@ from pjka.errors import PjkaError
 from pjka.keepalive.platforms import Platform
 from pjka.keepalive.policy import Policy
 from pjka.pbx.contacts import PbxContact
+
+_NAMES_SECONDS = 2.0
 
 Signature = tuple[tuple[int, ...], ...]
 
@@ -65,7 +67,8 @@ class Source:
 
     def lead(self, plan: Plan, contacts: Iterable[PbxContact]) -> Plan:
         """The same plan with the way to these contacts in it."""
-        leads = peers(plan.configuration, targets(contacts, plan.configuration), addresses)
+        names = Names(_NAMES_SECONDS)
+        leads = peers(plan.configuration, targets(contacts, plan.configuration), names.addresses)
         return replace(plan, assigner=Assigner(plan.configuration.transports, leads, self._default))
 
     def changed(self) -> bool:
@@ -96,12 +99,3 @@ class Source:
         except (OSError, ValueError):
             return ()
         return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def addresses(host: str) -> list[str]:
-    """The addresses of a host name, none where it has none; an address is its own."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return [str(entry[4][0]) for entry in found]
