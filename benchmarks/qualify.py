@@ -122,6 +122,7 @@ class Running:
         self.endpoint.start()
         self.reactor = self.endpoint.reactor
         self.late: list[float] = []
+        self.sent: list[float] = []
         self.results = 0
         self.reactor.call(lambda: self._start(configuration))
 
@@ -137,7 +138,9 @@ class Running:
             due = schedule.next_timer()
             if due is not None and due <= now:
                 self.late.append(now - due)
-            return handle(now, limit)
+            ready = handle(now, limit)
+            self.sent += [now] * len(ready)
+            return ready
 
         schedule.handle_timer = timed  # type: ignore[method-assign]
 
@@ -188,8 +191,18 @@ def rate(protocol: str, count: int, seconds: int) -> dict[str, object]:
     }
 
 
+def busiest(times: list[float], width: float) -> int:
+    """The most moments in any window of this width (s)."""
+    most = first = 0
+    for last, moment in enumerate(times):
+        while times[first] <= moment - width:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
 def memory(count: int) -> dict[str, object]:
-    """Bytes of Python memory per contact once each has been qualified, without the configuration's own."""
+    """Python memory per contact once each has been qualified, without the configuration's own; and bursts."""
     with contacts("udp", count, 20) as configuration:
         running = Running(configuration)
         gc.collect()
@@ -206,7 +219,8 @@ def memory(count: int) -> dict[str, object]:
         taken = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
         running.stop()
-    return {"contacts": count, "bytes_per_contact": round(taken / count)}
+    most, mean = busiest(running.sent[:count], 0.1), count / 200
+    return {"contacts": count, "bytes_per_contact": round(taken / count), "busiest": most, "mean": mean}
 
 
 def main() -> None:
@@ -226,7 +240,7 @@ def main() -> None:
     print("protocol     per s   us best  median   late ms: median      p99      max")
     for row in rates:
         print("{:8} {:9} {:8} {:7} {:17} {:8} {:8}".format(*row.values()))
-    print("{} contacts: {} bytes each".format(*held.values()))
+    print("{} contacts, cold start: {} bytes each; busiest 100 ms {}, mean {:g}".format(*held.values()))
 
 
 if __name__ == "__main__":

@@ -184,9 +184,14 @@ class Qualifier:
 
     def _tick(self) -> None:
         self._timer = None
-        for key in self.registry.schedule.handle_timer(self._reactor.now(), _BATCH):
+        schedule = self.registry.schedule
+        ready = schedule.handle_timer(self._reactor.now(), _BATCH)
+        for key in ready:
             self._send(key)
-        self._arm()
+        if len(ready) < _BATCH:
+            self._arm()
+        else:  # the reactor was kept from it: what is overdue is not to come in a burst
+            self._timer = self._reactor.call_later(schedule.pause(_BATCH), self._tick)
 
     def _send(self, key: Key) -> None:
         if key in self._outstanding:

@@ -19,6 +19,7 @@ K = TypeVar("K", bound=Hashable)
 AT_ONCE = 0.001
 """The least delay, and that of a contact just registered (s)."""
 
+_LONGEST_PAUSE = 0.05  # s
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -44,6 +45,7 @@ class Schedule(Generic[K]):
     def __init__(self, random: Random, max_initial: float = 0) -> None:
         self.max_initial = max_initial
         self._random = random
+        self._rate = 0.0  # per second, of all contacts together
         self._entries: dict[K, _Entry[K]] = {}
         self._heap: list[tuple[float, int, _Entry[K]]] = []
         self._serial = 0
@@ -78,7 +80,11 @@ class Schedule(Generic[K]):
 
     def remove(self, key: K) -> None:
         """The contact is never due again; one that is not scheduled is no error."""
-        if self._entries.pop(key, None) is not None and len(self._heap) > 2 * len(self._entries) + 64:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return
+        self._rate -= 1 / entry.frequency
+        if len(self._heap) > 2 * len(self._entries) + 64:
             self._heap = [item for item in self._heap if self._entries.get(item[2].key) is item[2]]
             heapq.heapify(self._heap)
 
@@ -112,6 +118,13 @@ class Schedule(Generic[K]):
             self._push(entry)
         return ready
 
+    def pause(self, count: int) -> float:
+        """Seconds to wait after ``count`` sent at once, so that what is overdue comes at twice the mean rate.
+
+        At most 0.05: few contacts make no burst, and one that has just registered is not to wait.
+        """
+        return min(_LONGEST_PAUSE, count / (2 * self._rate)) if self._rate > 0 else 0.0
+
     def done(self, key: K) -> None:
         """The contact's OPTIONS has its result, so that the next may go out."""
         entry = self._entries.get(key)
@@ -121,6 +134,7 @@ class Schedule(Generic[K]):
     def _put(self, entry: _Entry[K]) -> None:
         self.remove(entry.key)
         self._entries[entry.key] = entry
+        self._rate += 1 / entry.frequency
         self._push(entry)
 
     def _push(self, entry: _Entry[K]) -> None:

@@ -101,6 +101,7 @@ class Peer:
         context: ssl.SSLContext | None = None,
         port: int = 0,
         delay: float = 0,
+        host: str = "127.0.0.1",
     ) -> None:
         self.protocol, self.answer, self.delay, self.context = protocol, answer, delay, context
         self.received: list[str] = []
@@ -108,9 +109,10 @@ class Peer:
         self._changed = threading.Condition()
         self._open = True
         kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
-        self._socket = socket.socket(socket.AF_INET, kind)
+        self.host = f"[{host}]" if ":" in host else host
+        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        self._socket.bind((host, port))
         self.port: int = self._socket.getsockname()[1]
         if protocol != "udp":
             self._socket.listen(64)
@@ -119,7 +121,7 @@ class Peer:
     @property
     def uri(self) -> str:
         """A contact that leads here."""
-        return f"sip:bob@127.0.0.1:{self.port}" + (
+        return f"sip:bob@{self.host}:{self.port}" + (
             "" if self.protocol == "udp" else f";transport={self.protocol}"
         )
 

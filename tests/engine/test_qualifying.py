@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 from managed import Certificates, Managed, free_port, until
-from sip_peers import Peer, says, silent
+from sip_peers import Peer, header, says, silent
 
 from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, PeerStatus
 from pjka.qualifying import Qualifying
@@ -133,6 +133,28 @@ def test_rows_and_command_from_another_thread(pbx: Pbx) -> None:
     assert row["last"] == "200 OK"
     assert [row.id for row in pbx.qualifying.aors()] == ["peer"]
     assert [row.id for row in pbx.qualifying.endpoints()] == ["peer"]
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_ipv6(protocol: str, manage: Callable[..., Managed], transport: Callable[..., str]) -> None:
+    peer = Peer(protocol, host="::1")
+    contact = peer.uri.replace(";", "\\;")
+    managed = manage(
+        transport("t", protocol, host="::1"),
+        f"[peer]\ntype=aor\nqualify_frequency=1\ncontact={contact}\n[peer]\ntype=endpoint\naors=peer\n",
+    )
+    qualifying = Qualifying(managed.module, Random(1))
+    qualifying.start()
+    qualifying.load(managed.configuration())
+    assert managed.next(ContactStatus).ContactStatus == "Reachable"
+    listener = managed.module.listeners.all["t"].listener
+    assert listener is not None
+    text = peer.received[0]
+    assert header(text, "Via").startswith(f"SIP/2.0/{protocol.upper()} [::1]:{listener.port};rport;")
+    assert header(text, "From").startswith("<sip:peer@[::1]>;tag=")
+    assert header(text, "Contact").startswith(f"<sip:peer@[::1]:{listener.port}")
+    qualifying.stop()
+    peer.close()
 
 
 def test_an_answer_401_keeps_a_contact_reachable(pbx: Pbx, peer: Peer) -> None:

@@ -160,6 +160,28 @@ def test_a_limit_leaves_the_rest_due_at_once() -> None:
     assert timers.handle_timer(1, 2) == ["c"]
 
 
+def test_what_is_overdue_after_a_stall_comes_at_twice_the_mean_rate() -> None:
+    timers = schedule()
+    for number in range(10_000):
+        timers.add(f"c{number}", 60, 0)
+    sent, now = [], 5.0  # the first five seconds are missed
+    while now < 30:
+        ready = timers.handle_timer(now, 16)
+        sent += [now] * len(ready)
+        now += timers.pause(16) if len(ready) == 16 else 0.001
+    assert busiest(sent, 0.1) <= 2 * 10_000 / 600 + 16
+    assert len(sent) == pytest.approx(5000, abs=32)
+
+
+def test_the_pause_is_short_where_contacts_are_few() -> None:
+    timers = schedule()
+    assert timers.pause(16) == 0
+    timers.add("a", 3600, 0)
+    assert timers.pause(16) == 0.05
+    timers.remove("a")
+    assert timers.pause(16) == 0
+
+
 def test_asterisk_3_4_a_changed_frequency_is_rescheduled_at_a_new_random_moment() -> None:
     timers = schedule()
     timers.add("a", 60, 0)
