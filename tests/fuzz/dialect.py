@@ -4,8 +4,8 @@
 
 Every input is made from its own number, so that a failure can be repeated alone (``--inputs 1 --seed N``).
 It is a configuration of one to five files, written from the pieces of the language and then damaged byte by
-byte, or of random bytes. What parses must print and parse again to an equal document. Ends with 1 and the number of the input
-at the first failure.
+byte, or of random bytes. What parses must print and parse again to an equal document. Ends with 1 and the
+number of the input at the first failure.
 """
 
 from __future__ import annotations
