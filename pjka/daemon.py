@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from random import Random
-from types import FrameType
 
 from pjka.conf.dialect import read
 from pjka.conf.loader import Configuration, load
@@ -22,6 +20,7 @@ from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import Endpoint, EndpointSettings
 from pjka.qualifying import Qualifying
 from pjka.rows import Rows
+from pjka.signals import caught
 from pjka.status import ChangeRow, ConnectionRow, Row
 from pjka.surface.control import ControlServer
 from pjka.surface.notify import Notifier, watchdog_period
@@ -87,10 +86,10 @@ class Daemon:
 
     def run(self) -> None:
         """Start, and stop at SIGINT or SIGTERM. To be called on the main thread."""
-        with caught((*_STOPPING, signal.SIGHUP)) as signals:
+        with caught(*_STOPPING, signal.SIGHUP) as signals:
             self.start()
             try:
-                while wait(signals) not in _STOPPING:
+                while signals.wait() not in _STOPPING:
                     self._reload_or_say_why_not()
             finally:
                 self.stop()
@@ -179,28 +178,3 @@ def endpoint_settings(configuration: Configuration) -> EndpointSettings:
     """What the configuration says about the endpoint as a whole."""
     system = configuration.system
     return EndpointSettings(configuration.global_.user_agent or "pjka", system.timer_t1, system.timer_b)
-
-
-@contextmanager
-def caught(numbers: tuple[signal.Signals, ...]) -> Iterator[SimpleQueue[int]]:
-    """The signals as they come, instead of what they did before."""
-    signals: SimpleQueue[int] = SimpleQueue()
-
-    def note(number: int, _: FrameType | None) -> None:
-        signals.put(number)
-
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def wait(signals: SimpleQueue[int]) -> int:
-    """The next signal. Python runs handlers between two waits, so no wait is without end."""
-    while True:
-        try:
-            return signals.get(timeout=3600)
-        except Empty:
-            continue
