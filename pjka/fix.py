@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from pjka.check import Report, Surroundings, check
 from pjka.check.by_version import KEEPALIVE_OPTIONS
@@ -37,8 +37,9 @@ from pjka.overlay import Overlay
 from pjka.rewrite import Change
 from pjka.secrets import redacted
 
-# One cure can bring a finding to light that has a cure of its own: a corrected name that then needs its @.
-_ROUNDS: Final = 5
+# One cure can bring to light what has a cure of its own: a corrected name that then needs its @, or an
+# earlier line with the same option.
+_ROUNDS: Final = 20
 _ON_ITS_LINE: Final = frozenset(
     {
         "options-without-user-timeout",
@@ -72,17 +73,35 @@ def cure(path: str, surroundings: Surroundings, root: Path | None = None) -> Cur
     Each round of edits is read back as a whole, and given up if an object would be lost by it. Raises
     :class:`pjka.conf.dialect.DialectError` if the file is unusable.
     """
-    files = Overlay(path, root)
+    before = state = _state(Overlay(path, root), surroundings)
+    for _ in range(_ROUNDS):
+        better = _taken(state, _lines_cured(state), surroundings)
+        if better is state:
+            break
+        state = better
+    state = _taken(state, _crlf_cured(state), surroundings)
+    return Cure(state.files.changes(), before.report, state.report)
+
+
+class _State(NamedTuple):
+    """The files with the edits so far, and what they amount to."""
+
+    files: Overlay
+    configuration: Configuration
+    report: Report
+
+
+def _state(files: Overlay, surroundings: Surroundings) -> _State:
     configuration = files.configuration()
-    before = report = check(configuration, surroundings)
-    for step in (*[_lines_cured] * _ROUNDS, _crlf_cured):
-        attempt = step(files, configuration, report)
-        if attempt.changes() == files.changes():
-            continue
-        then = attempt.configuration()
-        if _keeps(configuration, then):
-            files, configuration, report = attempt, then, check(then, surroundings)
-    return Cure(files.changes(), before, report)
+    return _State(files, configuration, check(configuration, surroundings))
+
+
+def _taken(state: _State, attempt: Overlay, surroundings: Surroundings) -> _State:
+    """The state after an attempt; the one before it if that changes nothing or loses an object."""
+    if attempt.changes() == state.files.changes():
+        return state
+    then = _state(attempt, surroundings)
+    return then if _keeps(state.configuration, then.configuration) else state
 
 
 def crlf_off(path: str, root: Path | None = None) -> tuple[Change, ...]:
@@ -131,14 +150,17 @@ def _keeps(configuration: Configuration, then: Configuration) -> bool:
     )
 
 
-def _lines_cured(files: Overlay, configuration: Configuration, report: Report) -> Overlay:
-    """``files`` with the edits that findings call for and that fit their lines."""
-    by_file: dict[str, dict[Edit, None]] = {}
-    for finding in report.findings:
-        for place, edit in _edits(finding, configuration, files):
+def _lines_cured(state: _State) -> Overlay:
+    """The files with the edits that findings call for and that fit their lines, one for each line."""
+    files = state.files
+    by_file: dict[str, dict[int, Edit]] = {}
+    for finding in state.report.findings:
+        for place, edit in _edits(finding, state.configuration, files):
             if _fits(files.content(place.file), edit):
-                by_file.setdefault(place.file, {})[edit] = None
-    return files.having({file: edited(files.content(file), edits) for file, edits in by_file.items()})
+                by_file.setdefault(place.file, {}).setdefault(edit.line, edit)
+    return files.having(
+        {file: edited(files.content(file), edits.values()) for file, edits in by_file.items()}
+    )
 
 
 def _fits(content: bytes, edit: Edit) -> bool:
@@ -192,11 +214,11 @@ def _without_effect(configuration: Configuration) -> Iterator[tuple[Place, Edit]
                 yield place, CommentOut(place.line, f"{at}{option}")
 
 
-def _crlf_cured(files: Overlay, configuration: Configuration, report: Report) -> Overlay:
-    """``files`` without the CRLF of Asterisk, unless some transport has nothing else."""
-    competes = any(finding.code.startswith("crlf-beside-") for finding in report.findings)
-    needed = any(one.policy.mechanism is Mechanism.CRLF for one in report.transports)
-    return _without_crlf(files, configuration) if competes and not needed else files
+def _crlf_cured(state: _State) -> Overlay:
+    """The files without the CRLF of Asterisk, unless some transport has nothing else."""
+    competes = any(finding.code.startswith("crlf-beside-") for finding in state.report.findings)
+    needed = any(one.policy.mechanism is Mechanism.CRLF for one in state.report.transports)
+    return _without_crlf(state.files, state.configuration) if competes and not needed else state.files
 
 
 def _without_crlf(files: Overlay, configuration: Configuration) -> Overlay:

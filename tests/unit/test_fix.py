@@ -79,6 +79,16 @@ def test_options_without_effect_become_comments(file: Path) -> None:
     )
 
 
+def test_a_line_with_two_findings_is_edited_once(file: Path) -> None:
+    file.write_text(TCP.replace("tcp", "udp") + "tcp_keepalive_enable=yes\n")
+    expected = TCP.replace("tcp", "udp") + ";tcp_keepalive_enable=yes\n"
+    assert cured(file) == expected
+    assert cured(file, ASTERISK_16).removeprefix(TCP.replace("tcp", "udp")) in (
+        ";tcp_keepalive_enable=yes\n",
+        ";@tcp_keepalive_enable=yes\n",
+    )
+
+
 def test_options_of_a_template_stay_though_one_transport_has_no_use_for_them(file: Path) -> None:
     file.write_text(
         f"{QUIET}[k](!)\ntcp_keepalive_idle_time=30\n{TCP.replace('[t]', '[t](k)').replace('tcp', 'udp')}"
