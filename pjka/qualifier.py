@@ -49,6 +49,9 @@ class Connections(Protocol):
     def close(self, serial: int, cause: End) -> None:
         """Close the connection for this reason."""
 
+    def over(self, serial: int, sent_by: tuple[str, int]) -> Destination | None:
+        """The peer of this connection, over this very connection; None if it is gone."""
+
 
 @dataclass(slots=True)
 class Side:
@@ -208,16 +211,20 @@ class Qualifier:
             self._finish_rounds(key, None)
             return
         rules = self.registry.aors[key[0]].rules
-        destination = Destination(
-            planned.protocol,
-            planned.host,
-            planned.port,
-            self._ways.selector(planned.transport),
-            planned.sent_by,
-        )
+        destination = self._destination(key, planned)
         self._requests.send(
             planned.request, destination, rules.timeout, partial(self._done, key), partial(self._late, key)
         )
+
+    def _destination(self, key: Key, planned: Plan) -> Destination:
+        """Over the flow that the contact registered by (RFC 5626 5.3), else where its URI leads."""
+        registered = self.registry.aors[key[0]].registered.get(key[1])
+        if registered is not None and registered.connection is not None:
+            flow = self._connections.over(registered.connection, planned.sent_by)
+            if flow is not None:
+                return flow
+        selector = self._ways.selector(planned.transport)
+        return Destination(planned.protocol, planned.host, planned.port, selector, planned.sent_by)
 
     def _plan(self, key: Key) -> Plan | None:
         planned = self._plans.get(key)

@@ -16,8 +16,10 @@ from pjka.linux.tcp_info import TcpState
 from pjka.module import TransportManagement
 from pjka.monitors import Monitors, address, last_words
 from pjka.pjproject.incoming import Incoming
+from pjka.pjproject.layouts import Selector
 from pjka.pjproject.names import Names
-from pjka.pjproject.requests import Requests
+from pjka.pjproject.native import TPSELECTOR_TRANSPORT
+from pjka.pjproject.requests import Destination, Requests
 from pjka.qualifier import Qualifier
 from pjka.qualifier_rows import aor_rows, contact_rows, endpoint_rows, qualify_command
 from pjka.qualify.cost import Cost
@@ -156,6 +158,14 @@ class Carriers:
     def close(self, serial: int, cause: Cause) -> None:
         """Close the connection for this reason."""
         self._monitors.end(serial, cause)
+
+    def over(self, serial: int, sent_by: tuple[str, int]) -> Destination | None:
+        """The peer of this connection, over this very connection; None if it is gone."""
+        connection = self._monitors.get(serial)
+        if connection is None:
+            return None
+        selector = Selector(TPSELECTOR_TRANSPORT, 0, connection.pointer)
+        return Destination(connection.protocol, *connection.peer, selector, sent_by)
 
 
 def _with_mechanism(row: ContactRow, policy: Policy | None) -> ContactRow:

@@ -29,7 +29,7 @@ class Credential:
         if self.realm not in ("", realm):
             return None
         if self.password is not None:
-            return _hash(algorithm, f"{self.username}:{realm}:{self.password}")
+            return digest_of(algorithm, f"{self.username}:{realm}:{self.password}")
         return dict(self.digests).get(algorithm)
 
 
@@ -70,7 +70,8 @@ def authorize(
     return [(name, value) for (name, _), value in headers.items() if value]
 
 
-def _hash(algorithm: str, text: str) -> str:
+def digest_of(algorithm: str, text: str) -> str:
+    """The hash of ``text`` in hexadecimal; ``algorithm`` is MD5, SHA-256 or SHA-512-256."""
     return hashlib.new(_ALGORITHMS[algorithm], text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -108,7 +109,7 @@ def _answer(challenge: Challenge, credentials: list[Credential], method: str, ur
 
 
 def _header(challenge: Challenge, username: str, secret: str, method: str, uri: str) -> str:
-    request = _hash(challenge.algorithm, f"{method}:{uri}")
+    request = digest_of(challenge.algorithm, f"{method}:{uri}")
     middle = challenge.nonce
     bare = [f"algorithm={challenge.algorithm}"]
     if challenge.qop:
@@ -117,7 +118,7 @@ def _header(challenge: Challenge, username: str, secret: str, method: str, uri: 
         bare += [f"qop={challenge.qop}", "nc=00000001", f'cnonce="{cnonce}"']
     escaped = username.replace("\\", "\\\\").replace('"', '\\"')
     quoted = {"username": escaped, "realm": challenge.realm, "nonce": challenge.nonce, "uri": uri}
-    quoted["response"] = _hash(challenge.algorithm, f"{secret}:{middle}:{request}")
+    quoted["response"] = digest_of(challenge.algorithm, f"{secret}:{middle}:{request}")
     if challenge.opaque is not None:
         quoted["opaque"] = challenge.opaque
     return "Digest " + ", ".join([f'{name}="{value}"' for name, value in quoted.items()] + bare)

@@ -1,4 +1,4 @@
-"""Messages that belong to no transaction of pjproject's: late answers, and OPTIONS while shutting down.
+"""Messages that pjsua is not to see: late answers, OPTIONS while shutting down, and REGISTER.
 
 Incoming OPTIONS are otherwise answered by pjsua itself: 200 with Allow, Accept and Supported. But while it
 ends it says 480, where 503 is what tells a peer to try elsewhere (RFC 3261 section 21.5.4).
@@ -10,11 +10,15 @@ import ctypes
 from collections.abc import Callable
 
 from pjka.pjproject.layouts import MessageFunction, Module, String
-from pjka.pjproject.messages import Messages, Received
+from pjka.pjproject.messages import Messages, Received, sockaddr
 from pjka.pjproject.native import Native
 
 _PRIORITY = 20  # after pjproject's transaction layer (16), before its user agents (32)
+_RX_TRANSPORT = 8  # pjsip_rx_data.tp_info.transport
 _UNAVAILABLE = 503
+
+OnRequest = Callable[[int, Received], object]
+"""Told of a request: the transport (an address) and the message. Inside pjproject's callback: only notes."""
 
 
 class Incoming:
@@ -24,6 +28,8 @@ class Incoming:
         self._native = native
         self._messages = Messages(native)
         self._on_stray = on_stray
+        self._refusing = False
+        self._takers: dict[bytes, OnRequest] = {}
         self._response = MessageFunction(self._on_response)
         self._request = MessageFunction(self._on_request)
         name = b"mod-pjka-stray"
@@ -48,14 +54,31 @@ class Incoming:
 
     def refuse_options(self) -> None:
         """Answer OPTIONS with 503 from now on: this end is about to go."""
+        self._refusing = True
         self._module.on_rx_request = self._request
+
+    def take(self, method: str, on_request: OnRequest) -> None:
+        """Have all requests of this method handed to ``on_request``, and to nobody else from now on."""
+        self._takers[method.encode()] = on_request
+        self._module.on_rx_request = self._request
+
+    def answer(self, transport: int, response: bytes, source: tuple[str, int]) -> None:
+        """Send the text of a response where its request came from: by the same transport, to its source."""
+        packed, size, _ = sockaddr(*source)
+        self._native.send_raw(transport, response, packed.ljust(size, b"\0"))
 
     def _on_response(self, rx_data: int) -> int:
         self._on_stray(self._messages.read(rx_data))
         return 0
 
     def _on_request(self, rx_data: int) -> int:
-        if not self._messages.read(rx_data).data.startswith(b"OPTIONS "):
+        received = self._messages.read(rx_data)
+        method = received.data.partition(b" ")[0]
+        taker = self._takers.get(method)
+        if taker is not None:
+            taker(ctypes.c_void_p.from_address(rx_data + _RX_TRANSPORT).value or 0, received)
+            return 1
+        if method != b"OPTIONS" or not self._refusing:
             return 0
         self._respond(self._native.endpoint, rx_data, _UNAVAILABLE, None, None, None)
         return 1

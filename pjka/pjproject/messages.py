@@ -141,7 +141,7 @@ class Messages:
         offsets, wanted = self._offsets, envelope.addresses[: self._offsets.addresses]
         parts = [_NAME.pack(host, length, len(wanted)).ljust(offsets.first_address - _TX_DESTINATION, b"\0")]
         for address, port in wanted:
-            packed, size, family = _sockaddr(address, port)
+            packed, size, family = sockaddr(address, port)
             kind = envelope.kind | (_IPV6 if family == socket.AF_INET6 else 0)
             entry = bytes(offsets.address_type) + _ADDRESS.pack(kind, 0, 0, packed, size)
             parts.append(entry.ljust(offsets.address_size, b"\0"))
@@ -158,7 +158,7 @@ class Messages:
         raise PjkaError("pjproject was built with a packet size that pjka does not know")
 
 
-def _sockaddr(address: str, port: int) -> tuple[bytes, int, int]:
+def sockaddr(address: str, port: int) -> tuple[bytes, int, int]:
     """The bytes of a ``pj_sockaddr``, its used length and its family."""
     if ":" not in address:
         packed = socket.inet_pton(socket.AF_INET, address)

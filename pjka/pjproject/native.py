@@ -270,13 +270,14 @@ class Native:
         """The descriptor of a TCP (not TLS) connection."""
         return int(self.library.pjsip_tcp_transport_get_socket(transport))
 
-    def send_raw(self, transport: int, data: bytes) -> int:
+    def send_raw(self, transport: int, data: bytes, to: bytes = b"") -> int:
         """Queue ``data`` on this very connection and return pjproject's status.
 
-        Success and pending are the same to the caller: a dead connection shows by its state event, not here.
+        A datagram goes to the address ``to``, as a ``pj_sockaddr``. Success and pending are the same to the caller: a dead connection shows by its state event, not here.
         """
         layout = self.layout
         selector = Selector(TPSELECTOR_TRANSPORT, 0, transport)
+        where = ctypes.create_string_buffer(to) if to else None
         return int(
             self.library.pjsip_tpmgr_send_raw(
                 _pointer(transport + layout.manager),
@@ -285,8 +286,8 @@ class Native:
                 None,
                 data,
                 len(data),
-                transport + layout.rem_addr,
-                _int(transport + layout.addr_len),
+                ctypes.addressof(where) if where else transport + layout.rem_addr,
+                len(to) or _int(transport + layout.addr_len),
                 None,
                 None,
             )

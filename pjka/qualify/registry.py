@@ -28,11 +28,15 @@ class AorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What a registration says of its contact; ``expires`` on the clock of the calls, None = not known."""
+    """What a registration says of its contact; ``expires`` on the clock of the calls, None = not known.
+
+    ``connection`` is the serial of the connection that requests to the contact take; None = any by its URI.
+    """
 
     endpoint: str = ""
     expires: float | None = None
     user_agent: str = ""
+    connection: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
