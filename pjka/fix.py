@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pjka.check import Report, Surroundings, check
-from pjka.check.by_version import KEEPALIVE_OPTIONS
+from pjka.conf.checks import KEEPALIVE_OPTIONS
 from pjka.conf.edit import (
     AddTo,
     CommentOut,

@@ -7,16 +7,10 @@ from typing import Final
 
 from pjka.check.notes import Notes
 from pjka.check.versions import NEWER_OPTIONS, TCP_KEEPALIVE, Version, inverts_keepalive
+from pjka.conf.checks import KEEPALIVE_OPTIONS
 from pjka.conf.loader import Configuration
 from pjka.conf.objects import ConfigObject, Transport
 from pjka.keepalive.policy import Mechanism, Policy
-
-KEEPALIVE_OPTIONS: Final = (
-    "tcp_keepalive_enable",
-    "tcp_keepalive_idle_time",
-    "tcp_keepalive_interval_time",
-    "tcp_keepalive_probe_count",
-)
 
 _INSTEAD: Final = {
     "qualify_2xx_only": "Write @qualify_2xx_only, which this Asterisk ignores and pjka reads.",
