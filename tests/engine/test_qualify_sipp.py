@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +53,9 @@ class Sipp:
     """A sipp that answers OPTIONS by a scenario."""
 
     def __init__(self, directory: Path, protocol: str) -> None:
-        self.directory, self.protocol, self.port = directory, protocol, free_port()
+        self.directory, self.protocol = directory, protocol
+        kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+        self.port, self.transport_port = distinct_ports(kind)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, scenario: str) -> None:
@@ -74,6 +77,14 @@ class Sipp:
             self._process = None
 
 
+def distinct_ports(kind: socket.SocketKind) -> tuple[int, int]:
+    """Two ports that nobody uses now."""
+    first = free_port(kind=kind)
+    while (second := free_port(kind=kind)) == first:
+        continue
+    return first, second
+
+
 @pytest.fixture(params=PROTOCOLS)
 def sipp(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sipp]:
     peer = Sipp(tmp_path, request.param)
@@ -83,7 +94,7 @@ def sipp(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sipp]:
 
 @pytest.fixture
 def qualify(
-    sipp: Sipp, manage: Callable[..., Managed], transport: Callable[..., str]
+    sipp: Sipp, manage: Callable[..., Managed]
 ) -> Iterator[Callable[..., tuple[Managed, Qualifying]]]:
     """Starts qualify of the sipp, with more options of its AOR."""
     started: list[Qualifying] = []
@@ -91,8 +102,8 @@ def qualify(
     def start(*options: str) -> tuple[Managed, Qualifying]:
         contact = f"sip:bob@127.0.0.1:{sipp.port}\\;transport={sipp.protocol}"
         managed = manage(
-            transport("t", sipp.protocol)
-            + f"[peer]\ntype=aor\nqualify_frequency=1\nqualify_timeout=0.7\ncontact={contact}\n"
+            f"[t]\ntype=transport\nprotocol={sipp.protocol}\nbind=127.0.0.1:{sipp.transport_port}\n"
+            f"[peer]\ntype=aor\nqualify_frequency=1\nqualify_timeout=0.7\ncontact={contact}\n"
             + "\n".join(options)
             + "\n[peer]\ntype=endpoint\naors=peer\ntransport=t\noutbound_auth=cred\n"
             + "[cred]\ntype=auth\nusername=alice\npassword=secret\n"
