@@ -122,11 +122,12 @@ def _show(rows: Iterable[_Row], out: Console) -> None:
     listed = list(rows)
     if out.width >= _TABLE_WIDTH:
         out.print(_table(listed))
-    else:
-        for row in listed:
-            for title, value in row.items():
-                out.print(Text(f"{title:<12}{value}"), soft_wrap=True)
-    out.print()
+        out.print()
+        return
+    for row in listed:
+        for title, value in row.items():
+            out.print(Text(f"{title:<12}{value}"), soft_wrap=True)
+        out.print()
 
 
 def _table(rows: Sequence[_Row]) -> Table:
