@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -63,7 +64,7 @@ def peer() -> Iterator[Peer]:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory, peer: Peer) -> Iterator[Program]:
     file = tmp_path_factory.mktemp("program") / "pjsip.conf"
-    lines = [f"[u]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:{free_port()}"]
+    lines = [f"[u]\ntype=transport\nprotocol=udp\nbind=127.0.0.1:{free_port(kind=socket.SOCK_DGRAM)}"]
     for number in range(CONTACTS):
         lines.append(f"[a{number}]\ntype=aor\nqualify_frequency=1\nqualify_timeout=0.3\ncontact={peer.uri}")
         lines.append(f"[a{number}]\ntype=endpoint\naors=a{number}")

@@ -95,7 +95,7 @@ class Engine:
                 place=Place("test", 1),
                 places={},
                 protocol=protocol,  # type: ignore[arg-type]
-                bind=_loopback(),
+                bind=_loopback(protocol),
                 cert_file=certificate,
                 priv_key_file=certificate,
             )
@@ -111,8 +111,9 @@ class Engine:
         return self.addresses[host]
 
 
-def _loopback() -> Address:
-    with socket.socket() as free:
+def _loopback(protocol: str) -> Address:
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as free:
         free.bind(("127.0.0.1", 0))
         return Address("127.0.0.1", free.getsockname()[1])
 
