@@ -273,7 +273,8 @@ class Native:
     def send_raw(self, transport: int, data: bytes, to: bytes = b"") -> int:
         """Queue ``data`` on this very connection and return pjproject's status.
 
-        A datagram goes to the address ``to``, as a ``pj_sockaddr``. Success and pending are the same to the caller: a dead connection shows by its state event, not here.
+        A datagram goes to the address ``to``, as a ``pj_sockaddr``. Success and pending are the same to the
+        caller: a dead connection shows by its state event, not here.
         """
         layout = self.layout
         selector = Selector(TPSELECTOR_TRANSPORT, 0, transport)
