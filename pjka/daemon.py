@@ -19,6 +19,7 @@ from pjka.logs import fields
 from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import Endpoint, EndpointSettings
 from pjka.qualifying import Qualifying
+from pjka.registering import Registering
 from pjka.rows import Rows
 from pjka.signals import caught
 from pjka.status import ChangeRow, ConnectionRow, Row
@@ -34,11 +35,16 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
-    """What ``pjka run`` was called with; ``control`` is the control socket, None for none."""
+    """What ``pjka run`` was called with.
+
+    ``control`` is the control socket, None for none; ``state`` the directory in which registrations outlive a
+    restart, None for none.
+    """
 
     path: str
     control: Path | None = None
     trial_reachable: bool = False
+    state: Path | None = None
 
 
 class Daemon:
@@ -54,6 +60,7 @@ class Daemon:
         )
         self.module = TransportManagement(self.endpoint)
         self.qualifying = Qualifying(self.module, Random())
+        self.registering = Registering(self.module, self.qualifying, settings.state)
         self.rows = Rows(self.module, "run", self.module.reactor.now())
         self._undo = ExitStack()
         self._reloading = threading.Lock()
@@ -70,6 +77,8 @@ class Daemon:
             self.qualifying.start()
             undo.callback(self.qualifying.stop)
             self.qualifying.load(self._configuration)
+            self.registering.start(self._configuration)
+            undo.callback(self.registering.stop)
             undo.callback(self.qualifying.refuse_options)
             if self._settings.control is not None:
                 server = ControlServer(self._settings.control, self.commands(), self.module.events)
@@ -104,6 +113,7 @@ class Daemon:
             "contacts": self.qualifying.contacts,
             "aors": self.qualifying.aors,
             "endpoints": self.qualifying.endpoints,
+            "flows": self.registering.flows,
         }
         return {
             **show_commands(sources),
@@ -134,6 +144,7 @@ class Daemon:
             try:
                 rows = self.module.reload(new, present)
                 self.qualifying.load(new)
+                self.registering.load(new)
             finally:
                 self._notifier.ready()
             return rows

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,10 +41,16 @@ def engine(as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 @listen_option()
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: state_directory(os.environ, os.geteuid()),
+    help="Where registrations outlive a restart. [default: STATE_DIRECTORY, /var/lib/pjka, XDG_STATE_HOME]",
+)
 @click.option("--trial-engine", is_flag=True, help="Let the trial engine listen where other hosts reach it.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
 @click.option("--debug", is_flag=True, help="Log what pjproject says, too.")
-def run(file: str, path: Path, trial_engine: bool, log_json: bool, debug: bool) -> None:
+def run(file: str, path: Path, state: Path, trial_engine: bool, log_json: bool, debug: bool) -> None:
     """Run the transports of FILE, a pjsip.conf, until SIGINT or SIGTERM.
 
     SIGHUP reads the file again.
@@ -61,9 +68,20 @@ def run(file: str, path: Path, trial_engine: bool, log_json: bool, debug: bool) 
     )
     with configured(logs, sys.stderr):
         try:
-            Daemon(DaemonSettings(file, path, trial_engine), os.environ).run()
+            Daemon(DaemonSettings(file, path, trial_engine, state), os.environ).run()
         except PjkaError as error:
             raise Unusable(str(error)) from error
+
+
+def state_directory(environment: Mapping[str, str], user: int) -> Path:
+    """Where a daemon of this user keeps its state: as systemd says, else the system's place, else his own."""
+    given = environment.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return Path(given)
+    if user == 0:
+        return Path("/var/lib/pjka")
+    home = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "/")) / ".local/state")
+    return Path(home) / "pjka"
 
 
 def _lines(active: Engine) -> list[str]:
