@@ -11,7 +11,7 @@ from sipmessage.message import COMPACT_FORMS
 
 _FOLD = re.compile(r"\r\n[ \t]+")
 _ADDRESS = re.compile(
-    r'(?:(?:"(?:[^"\\]|\\.)*"|[^<>"]*)<(?P<inside>[^<>"]+)>|(?P<bare>[^\s<>;"]+))\s*(?P<parameters>(?:;.*)?)'
+    r'(?:(?:"(?:[^"\\]|\\.)*"\s*|[^<>"]*)<(?P<inside>[^<>"]+)>|(?P<bare>[^\s<>;"]+))\s*(?P<parameters>(?:;.*)?)'
 )
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+))?\s*')
 _ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|<[^>]*>|[^,"<])+')
