@@ -7,7 +7,7 @@ corrects by itself, the ``settle`` functions correct.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from pjka.conf.objects import Aor, Auth, Global, Registration, System, Transport
 from pjka.conf.report import Problem
 from pjka.conf.sip_values import parse_algorithms, parse_uri
 from pjka.conf.transport_values import MAX_CIPHERS
+from pjka.conf.uris import check_contact_parameters, check_contact_user, check_route, parse_sip_uri
 
 KEEPALIVE_TIMES: Final = (
     "tcp_keepalive_idle_time",
@@ -27,6 +28,11 @@ KEEPALIVE_OPTIONS: Final = ("tcp_keepalive_enable", *KEEPALIVE_TIMES)
 _KERNEL_LIMITS: Final = dict(zip(KEEPALIVE_TIMES, (32767, 32767, 127), strict=True))
 _TLS_FILES: Final = ("ca_list_file", "ca_list_path", "cert_file", "priv_key_file")
 _DEFAULT_ALGORITHMS: Final = ("default_auth_algorithms_uas", "default_auth_algorithms_uac")
+_CONTACT_CHECKS: Final = {
+    "contact_user": check_contact_user,
+    "contact_header_params": check_contact_parameters,
+    "outbound_proxy": check_route,
+}
 _TIMER_T1_MIN: Final = 100
 _TIMER_B_PER_T1: Final = 64
 
@@ -109,8 +115,13 @@ def check_registration(registration: Registration) -> Iterator[Problem]:
         uri = getattr(registration, name)
         if not uri:
             yield Problem("option-missing", None, f"{name} is not set")
-        elif expected := _not_a_uri(uri):
+        elif expected := _refused(parse_uri, uri) or _refused(parse_sip_uri, uri):
             yield Problem("bad-value", name, f"{name} is {uri!r}", f"Give {expected}.")
+    for name, check in _CONTACT_CHECKS.items():
+        if expected := _refused(check, getattr(registration, name)):
+            yield Problem("bad-value", name, f"{name} is not valid", f"Give {expected}.")
+    if registration.expiration == 0:
+        yield Problem("bad-value", "expiration", "expiration is 0", "Give 1 or more seconds.")
     if registration.line and not registration.endpoint:
         yield Problem("incomplete-pair", "line", "line is set without endpoint")
     if registration.endpoint and not registration.line:
@@ -184,12 +195,13 @@ def _algorithms_or_md5(names: tuple[str, ...]) -> tuple[str, ...]:
     return ("MD5",) if known is None else known
 
 
-def _not_a_uri(text: str) -> str | None:
+def _refused(check: Callable[[str], object], text: str) -> str:
+    """What ``check`` expected instead of ``text``, "" where it takes it."""
     try:
-        parse_uri(text)
+        check(text)
     except ValueError as error:
         return str(error)
-    return None
+    return ""
 
 
 def _dscp_only(tos: int) -> int:

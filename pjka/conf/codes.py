@@ -178,6 +178,10 @@ CODES: Final[Mapping[str, Code]] = MappingProxyType(
             "Set tcp_keepalive_interval_time, so that nobody has to know.",
         ),
         # names of other objects
+        "transport-missing": _rejecting(
+            "a registration names no transport, and none is of its server's protocol",
+            "Add such a transport, or name another with transport.",
+        ),
         "reference-missing": _warning(
             "an object names another that is not there",
             "Loads the {kind} and fails where the other is needed.",

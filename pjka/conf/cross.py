@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from pjka.conf.checks import KEEPALIVE_OPTIONS
 from pjka.conf.objects import Aor, Auth, ConfigObject, Endpoint, Global, Registration, Transport
 from pjka.conf.report import Problem
+from pjka.conf.uris import parse_sip_uri
+
+_SECURE: Final = ("tls", "wss")
 
 
 def with_defaults(transport: Transport, settings: Global) -> Transport:
@@ -60,10 +64,31 @@ def check_registration_names(
 ) -> Iterator[Problem]:
     """The transport, endpoint and auths of a registration; the last two only where the file has any."""
     yield from _missing("transport", (registration.transport,), "transport", transports)
+    yield from _check_reach(registration, transports)
     if endpoints:
         yield from _missing("endpoint", (registration.endpoint,), "endpoint", endpoints)
     if auths:
         yield from _missing("outbound_auth", registration.outbound_auth, "auth", auths)
+
+
+def _check_reach(registration: Registration, transports: Mapping[str, Transport]) -> Iterator[Problem]:
+    """Without a transport of its own, it needs one of the protocol and address family of its server.
+
+    As ``sip_dialog_create_contact`` does, but only where the file has any: they may be in a database.
+    """
+    server = parse_sip_uri(registration.server_uri)
+    protocol = server.transport or "udp"
+    if server.scheme == "sips" and protocol not in _SECURE:
+        protocol = "tls"
+    version = 6 if ":" in server.host else 4
+    found = [each for each in transports.values() if each.protocol == protocol and _version(each) == version]
+    if transports and registration.transport not in transports and not found:
+        text = f"there is no {protocol} transport of IPv{version} for server_uri"
+        yield Problem("transport-missing", "server_uri", text)
+
+
+def _version(transport: Transport) -> int:
+    return 6 if ":" in transport.bind_host else 4
 
 
 def _missing(

@@ -291,6 +291,30 @@ def test_asterisk_2_7_names_of_objects_that_are_not_there() -> None:
     assert configuration.findings[1].message == "endpoint e: aors names aor b, which is not loaded"
 
 
+@pytest.mark.parametrize(
+    ("transport", "server", "loaded"),
+    [
+        ("protocol=udp\nbind=0.0.0.0", "sip:h", True),
+        ("protocol=tcp\nbind=0.0.0.0", "sip:h", False),
+        ("protocol=udp\nbind=::", "sip:h", False),
+        ("protocol=udp\nbind=::", "sip:[::1]", True),
+        ("protocol=tcp\nbind=0.0.0.0", "sip:h\\;transport=TCP", True),
+        ("protocol=udp\nbind=0.0.0.0", "sip:h\\;transport=x", False),
+        ("protocol=tls\nbind=0.0.0.0", "sips:h", True),
+        ("protocol=tls\nbind=0.0.0.0", "sips:h\\;transport=tcp", True),
+        ("protocol=udp\nbind=0.0.0.0", "sips:h\\;transport=udp", False),
+    ],
+)
+def test_asterisk_5_3_a_registration_needs_a_transport_to_its_server(
+    transport: str, server: str, loaded: bool
+) -> None:
+    registration = f"[r]\ntype=registration\nserver_uri={server}\nclient_uri=sip:h\n"
+    text = f"[t]\ntype=transport\n{transport}\n{registration}"
+    assert ("r" in read(text).registrations) == loaded
+    assert "r" in read(text + "transport=t\n").registrations
+    assert "r" in read(registration).registrations, "transports may be in a database"
+
+
 def test_aors_and_auths_may_be_in_a_database() -> None:
     assert told(read("[e]\ntype=endpoint\naors=a\nauth=c\noutbound_auth=d\n")) == []
 
@@ -336,6 +360,10 @@ FINDINGS: dict[str, tuple[str, int]] = {
     "keepalive-not-tcp": ("[a]\ntype=transport\nbind=::\ntcp_keepalive_enable=yes", 4),
     "kernel-limit": ("[a]\ntype=transport\nbind=::\nprotocol=tcp\ntcp_keepalive_idle_time=32768", 5),
     "interval-default": ("[a]\ntype=transport\nbind=::\nprotocol=tls\ntcp_keepalive_enable=yes", 5),
+    "transport-missing": (
+        "[t]\ntype=transport\nbind=::\n[a]\ntype=registration\nserver_uri=sip:h\nclient_uri=sip:h",
+        6,
+    ),
     "reference-missing": ("[a]\ntype=endpoint\ntransport=b", 3),
 }
 
@@ -356,7 +384,7 @@ def test_what_rejects_an_object_is_an_error_and_leaves_none(code: str) -> None:
     text, _ = FINDINGS[code]
     configuration = read(text)
     assert CODES[code].severity is Severity.ERROR
-    assert [*configuration.transports, *configuration.aors, *configuration.registrations] == []
+    assert "a" not in {*configuration.transports, *configuration.aors, *configuration.registrations}
     assert (configuration.global_.debug, configuration.global_.place.line) == ("no", 1)
 
 

@@ -586,6 +586,21 @@ def test_asterisk_5_3_uris_are_sip(option: str) -> None:
     assert made("registration", f"{option} = tel:1") == (None, ["bad-value"])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "server_uri = sip:h h",
+        "client_uri = sip:a@b@c",
+        "contact_user = two words",
+        "contact_header_params = a,b",
+        "outbound_proxy = h",
+        "expiration = 0",
+    ],
+)
+def test_asterisk_5_3_what_no_register_can_be_made_of_rejects(line: str) -> None:
+    assert made("registration", line) == (None, ["bad-value"])
+
+
 @pytest.mark.parametrize("line", ["line = yes", "endpoint = e"])
 def test_asterisk_5_3_line_and_endpoint_need_each_other(line: str) -> None:
     assert made("registration", line) == (None, ["incomplete-pair"])
