@@ -40,6 +40,7 @@ _CIPHER: Final = re.compile(r"[A-Z0-9_-]+|0[xX][0-9a-fA-F]+", re.ASCII)
 _BIND: Final = "an address, [IPv6 address] or host name, and a port up to 65535"
 _NETWORK: Final = "networks as address/bits or address/mask, separated by commas without blanks"
 _PORT_MAX: Final = 65535
+_HOST_NAME: Final = re.compile(r"[\w.-]*", re.ASCII)
 _PORT: Final = re.compile(r"[0-9]*", re.ASCII)
 _LEADING_INTEGER: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0(?![xX])[0-7]*|[1-9][0-9]*)", re.ASCII)
 _LEADING_DECIMAL: Final = re.compile(r"[ \t]*[+]?([0-9]+)", re.ASCII)
@@ -142,6 +143,8 @@ def _port(text: str) -> int:
 
 def _host(text: str) -> str:
     """An IPv4 address or a host name; a thing of digits and dots can only be an address."""
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(_BIND)
     if text and text.strip("0123456789.") == "" and not _numeric_ipv4(text):
         raise ValueError(_BIND)
     return text or "0.0.0.0"
