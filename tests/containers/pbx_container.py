@@ -62,10 +62,18 @@ class Ami:
 
     def action(self, name: str, **headers: str) -> dict[str, str]:
         """Send one action; the first message that comes back."""
+        self._send(name, headers)
+        return self.message()
+
+    def lines(self, name: str, **headers: str) -> list[str]:
+        """Send one action; the lines of the first message that comes back, whatever bytes are in them."""
+        self._send(name, headers)
+        return [line[:-2].decode("utf-8", "surrogateescape") for line in iter(self.stream.readline, b"\r\n")]
+
+    def _send(self, name: str, headers: dict[str, str]) -> None:
         lines = [f"{key}: {value}\r\n" for key, value in {"Action": name, **headers}.items()]
         self.stream.write("".join([*lines, "\r\n"]).encode())
         self.stream.flush()
-        return self.message()
 
     def message(self) -> dict[str, str]:
         """The next message; of keys that come twice, the last."""
