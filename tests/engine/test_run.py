@@ -30,7 +30,7 @@ class Running:
         self.process = subprocess.Popen(
             [*PJKA, "run", str(self.file), "--socket", str(self.socket)],
             stderr=self.log,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "STATE_DIRECTORY": str(directory / "state"), **(environment or {})},
         )
 
     def ready(self) -> Running:
