@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from pjka.check.reach import Reach, reach
 from pjka.conf.loader import Configuration
@@ -13,8 +14,8 @@ from pjka.keepalive.policy import Mechanism, Policy, Qualify, TcpKeepAlive
 
 _NO_KEEPALIVE = TcpKeepAlive(False, None, None, None, None)
 
-# the longest pause of RFC 5626 4.4 for devices that save power
-_BATTERY = 840
+BATTERY: Final = 840
+"""Seconds of ``@flow_timer=battery``: the longest pause of RFC 5626 4.4, for devices that save power."""
 
 
 def policies(configuration: Configuration, platform: Platform = LINUX) -> dict[str, Policy]:
@@ -47,7 +48,7 @@ def demand_of(
         enabled=transport.tcp_keepalive_enable,
         crlf_interval=configuration.global_.keep_alive_interval,
         pjproject_interval=pjproject_interval,
-        flow_timer=_BATTERY if transport.flow_timer == "battery" else transport.flow_timer,
+        flow_timer=BATTERY if transport.flow_timer == "battery" else transport.flow_timer,
         qualify=_distinct(aors, configuration.system),
         registration=min(expiries, default=None),
     )

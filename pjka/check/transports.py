@@ -102,7 +102,7 @@ def _check_probes(transport: Transport, policy: Policy, platform: Platform, note
 
 
 def _check_firewall(transport: Transport, policy: Policy, platform: Platform, notes: Notes) -> None:
-    forgets, pause = transport.firewall_timeout, _longest_pause(policy, platform)
+    forgets, pause = transport.firewall_timeout, policy.longest_pause(platform)
     if forgets is None or (pause is not None and pause < forgets):
         return
     setting, name = _PAUSES.get(policy.mechanism, (None, ""))
@@ -124,20 +124,6 @@ _PAUSES: Final = {
     Mechanism.OUTBOUND: ("flow_timer", "@flow_timer"),
     Mechanism.OPTIONS: (None, "qualify_frequency of its AORs"),
 }
-
-
-def _longest_pause(policy: Policy, platform: Platform) -> float | None:
-    match policy.mechanism:
-        case Mechanism.KERNEL:
-            return policy.tcp.timers(platform).idle
-        case Mechanism.CRLF | Mechanism.PJPROJECT:
-            return policy.crlf_interval
-        case Mechanism.OUTBOUND:
-            return policy.ping_interval
-        case Mechanism.OPTIONS if policy.qualify:
-            return policy.qualify.frequency
-        case _:
-            return None
 
 
 def _check_watched(transport: Transport, policy: Policy, _: Platform, notes: Notes) -> None:

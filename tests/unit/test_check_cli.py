@@ -99,7 +99,7 @@ def test_the_tables_say_what_each_transport_and_aor_amounts_to(file: Path) -> No
         "tcp 127.0.0.1:5060",
         "kernel",
         "idle 30 s, 5 probes every 10 s, user timeout 80 s",
-        *("1m20s", "1m20s", "5m03s", "16m45s", "12480"),
+        *("1m20s", "1m20s", "5m03s", "17m12s", "12480"),
     ]
     assert ["p", "5m00s", "3.0s", "no", "1/1", "t", "5m03s", "24"] in lines
 

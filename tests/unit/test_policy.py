@@ -125,8 +125,8 @@ def test_measured_a_ping_every_2_seconds_beside_3_1_5_and_a_user_timeout_of_8_se
 
 
 def test_a_ping_beside_keepalive_without_user_timeout_waits_for_the_last_retransmission() -> None:
-    assert keepalive(3, 1, 5).detection_beside(LINUX, 90) == pytest.approx(8 + 924.6)
-    assert OFF.detection_beside(LINUX, 90) == pytest.approx(90 + 924.6)
+    assert keepalive(3, 1, 5).detection_beside(LINUX, 90) == pytest.approx(8 + 924.6 * 1.03)
+    assert OFF.detection_beside(LINUX, 90) == pytest.approx(90 + 924.6 * 1.03)
 
 
 def test_the_user_timeout_overrides_probes_on_linux_only() -> None:
@@ -331,13 +331,37 @@ def test_kernel_finds_idle_and_busy_but_no_wedged_peer() -> None:
 
 def test_crlf_waits_for_its_tick_and_then_for_retransmission() -> None:
     found = policy(Mechanism.CRLF, crlf_interval=90)
-    assert found.detection_idle(LINUX) == pytest.approx(90 + 924.6)
+    assert found.detection_idle(LINUX) == pytest.approx(90 + 924.6 * 1.03)
     assert found.detection_wedged() == NEVER
 
 
 def test_outbound_finds_even_a_wedged_peer_by_its_pong() -> None:
     found = policy(Mechanism.OUTBOUND, ping_interval=120, pong_timeout=10.0)
     assert (found.detection_idle(LINUX), found.detection_wedged()) == (130, 130)
+
+
+def test_what_is_answered_by_sip_is_missed_beside_a_write_too() -> None:
+    outbound = policy(Mechanism.OUTBOUND, ping_interval=120, pong_timeout=10.0)
+    assert outbound.detection_busy(LINUX) == 130
+    bounded = policy(Mechanism.OUTBOUND, TcpKeepAlive(False, None, None, None, 20), ping_interval=120)
+    assert bounded.detection_busy(LINUX) == pytest.approx(20, abs=1)
+    assert policy(Mechanism.OPTIONS, qualify=Qualify(60, 3.0)).detection_busy(LINUX) == 63
+    assert policy(Mechanism.OPTIONS, qualify=Qualify(60, 3.0)).detection_busy(FREEBSD) == 63
+
+
+@pytest.mark.parametrize(
+    ("found", "pause"),
+    [
+        (policy(Mechanism.KERNEL, configured(30, 10, 5)), 30),
+        (policy(Mechanism.CRLF, crlf_interval=90), 90),
+        (policy(Mechanism.OUTBOUND, ping_interval=120), 120),
+        (policy(Mechanism.OPTIONS, qualify=Qualify(60, 3.0)), 60),
+        (policy(Mechanism.NONE), None),
+    ],
+    ids=lambda value: value.mechanism if isinstance(value, Policy) else "",
+)
+def test_longest_pause_on_an_idle_connection(found: Policy, pause: int | None) -> None:
+    assert found.longest_pause(LINUX) == pause
 
 
 def test_qualify_finds_a_wedged_peer() -> None:
