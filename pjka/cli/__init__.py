@@ -16,6 +16,7 @@ _MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "check": "check",
         "completion": "completion",
         "demo": "demo",
+        "drill": "drill",
         "engine": "run",
         "events": "show",
         "kill": "actions",
