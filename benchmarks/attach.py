@@ -55,10 +55,10 @@ def resident() -> float:
 
 def measure(pid: int, config: str, watched: bool) -> dict[str, float]:
     """Attach to the server and measure; in a process that does nothing else."""
-    from pjka.attach.events import Teller
     from pjka.attach.watch import Target, Watch
+    from pjka.events import Events
 
-    watch = Watch(Target(lambda: pid, config), Teller())
+    watch = Watch(Target(lambda: pid, config), Events())
     session = watch.attach()
     if watched:
         return steady(watch)

@@ -44,10 +44,12 @@ _LEVELS: Final = {
     "detached": logging.WARNING,
     "drift": logging.WARNING,
     "listeners-paused": logging.WARNING,
+    "pbx-silent": logging.WARNING,
+    "pings-compete": logging.WARNING,
     "transport-failed": logging.ERROR,
 }
 #: Causes of death that are nobody's fault.
-_ORDINARY: Final = frozenset({"peer-closed", "closed", "killed"})
+_ORDINARY: Final = frozenset({"peer-closed", "closed", "killed", "process-gone"})
 
 
 class Members(Protocol):
@@ -86,6 +88,8 @@ def log_event(event: Members) -> None:
 def _level(name: str, members: Mapping[str, object]) -> int:
     if name == "connection-down" and members.get("cause") in _ORDINARY:
         return logging.INFO
+    if name == "applied" and members.get("unmet"):
+        return logging.WARNING
     return _LEVELS.get(name, logging.INFO)
 
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import errno
 import itertools
-import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
 from pjka import enforce
 from pjka.attach.assign import UNASSIGNED, Assigner, Assignment
 from pjka.attach.deaths import cause_of
-from pjka.attach.events import Applied, Teller
+from pjka.attach.events import Applied
 from pjka.attach.held import Held, Wanted, bring, examine, restore, shift
 from pjka.attach.herd import HARMLESS, Herd
 from pjka.enforce import Outcome
-from pjka.events import ConnectionDown, ConnectionUp, Drift, TransportDown, TransportFailed
+from pjka.events import ConnectionDown, ConnectionUp, Drift, Events, TransportDown, TransportFailed
 from pjka.keepalive.platforms import SocketOption
 from pjka.linux.connections import Diagnostics, KernelConnection, printed
 from pjka.linux.process import Process
@@ -29,7 +28,6 @@ from pjka.status import Cause
 
 _PATIENCE = 5.0
 _DEATHS = 1000
-_ORDERLY = (Cause.CLOSED, Cause.PEER_CLOSED, Cause.PROCESS_GONE, Cause.KILLED)
 
 
 class Attachment:
@@ -40,13 +38,13 @@ class Attachment:
     (ProcessLookupError) or that a right is missing (PermissionError).
     """
 
-    def __init__(self, process: Process, kernel: Diagnostics, teller: Teller) -> None:
+    def __init__(self, process: Process, kernel: Diagnostics, events: Events) -> None:
         self.process = process
         self.kernel = kernel
         self.listeners: dict[int, Held] = {}
         self.connections: dict[int, Held] = {}
         self.deaths: deque[ConnectionDown] = deque(maxlen=_DEATHS)
-        self._tell = teller.tell
+        self._tell = events.publish
         self._assigner = Assigner({}, {})
         self._wanted: Mapping[str, Wanted] = {}
         self._serials = itertools.count(1)
@@ -86,9 +84,7 @@ class Attachment:
             self._settle(came)
         for held in gone:
             name = held.assignment.transport
-            self._tell(
-                TransportDown(transport=name, reason="the process closed its listener"), logging.WARNING
-            )
+            self._tell(TransportDown(transport=name, reason="the process closed its listener"))
 
     def look_for_outgoing(self, now: float) -> None:
         """Notice new connections that no listener accepted."""
@@ -249,7 +245,7 @@ class Attachment:
                 unmet=sum(not outcome.holds for _, outcome in brought),
                 later=sum(held.postponed for held, _ in brought),
             )
-            self._tell(event, logging.WARNING if event.unmet else logging.INFO)
+            self._tell(event)
             self._disperse_later([held for held, _ in brought if held.probed_at_once])
 
     def _disperse_later(self, sockets: list[Held]) -> None:
@@ -279,7 +275,7 @@ class Attachment:
         for refusal in outcome.refused:
             if (name, refusal.option) not in self._refused:
                 self._refused.add((name, refusal.option))
-                self._tell(TransportFailed(transport=name, problem=str(refusal)), logging.ERROR)
+                self._tell(TransportFailed(transport=name, problem=str(refusal)))
 
     def _examine(self, sockets: Iterable[Held]) -> None:
         for held in sockets:
@@ -293,7 +289,7 @@ class Attachment:
                     drift=tuple(map(str, drift)),
                     mended=outcome is not None and outcome.holds,
                 )
-                self._tell(event, logging.WARNING)
+                self._tell(event)
 
     def _shift(self, held: Held) -> None:
         try:
@@ -350,4 +346,4 @@ class Attachment:
             silent=silent,
         )
         self.deaths.append(death)
-        self._tell(death, logging.INFO if cause in _ORDERLY else logging.WARNING)
+        self._tell(death)

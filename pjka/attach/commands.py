@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from pjka.attach import rows
+from pjka.attach import contact_rows, rows
 from pjka.attach.session import Session
 from pjka.attach.watch import Watch
 from pjka.errors import PjkaError
 from pjka.status import Cause, ConnectionRow, Row
-from pjka.surface.protocol import check_arguments, integer_argument
+from pjka.surface.protocol import check_arguments, flag_argument, integer_argument
 from pjka.surface.shows import Command, show_commands
 
 _RELOAD_SECONDS = 60.0
@@ -20,7 +20,9 @@ def commands(watch: Watch) -> dict[str, Command]:
     sources: Mapping[str, Callable[[Session], Iterable[Row]]] = {
         "transports": rows.transports,
         "connections": rows.connections,
-        "contacts": rows.contacts,
+        "contacts": contact_rows.contacts,
+        "aors": contact_rows.aors,
+        "endpoints": contact_rows.endpoints,
         "deaths": rows.deaths,
         "engine": rows.engine,
     }
@@ -57,10 +59,13 @@ def kill(session: Session, arguments: Mapping[str, object]) -> ConnectionRow:
 
 
 def reload(session: Session, arguments: Mapping[str, object]) -> object:
-    """Read the configuration again; PjkaError where it is unusable, and the one before stays in force."""
-    check_arguments(arguments, frozenset())
-    session.reload()
-    return {"rows": []}
+    """Read the configuration again; PjkaError where it is unusable, and the one before stays in force.
+
+    With ``dry_run`` only say what would change.
+    """
+    check_arguments(arguments, frozenset({"dry_run"}))
+    dry_run = flag_argument(arguments, "dry_run")
+    return {"dry_run": dry_run, "rows": session.preview_reload() if dry_run else session.reload()}
 
 
 def _source(watch: Watch, source: Callable[[Session], Iterable[Row]]) -> Callable[[], Iterable[Row]]:

@@ -1,14 +1,10 @@
-"""What `attach` tells beyond the events that `run` has too, and how it tells."""
+"""What `attach` tells beyond the events that `run` has too."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
-from pjka.events import Event, Events
-from pjka.logs import fields
-
-logger = logging.getLogger(__name__)
+from pjka.events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +54,3 @@ class PbxSilent(Event):
     """The PBX does not tell what it knows, or a connection of its cannot be ended; pjka does without."""
 
     reason: str
-
-
-class Teller(Events):
-    """Logs each event and hands it to the subscribers."""
-
-    def tell(self, event: Event, level: int = logging.INFO) -> None:
-        """Tell of an event; ``level`` is one of `logging`."""
-        members = event.to_json()
-        logger.log(
-            level, members.pop("event"), extra=fields(**{k: v for k, v in members.items() if k != "at"})
-        )
-        self.publish(event)

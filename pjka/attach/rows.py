@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections import Counter
-from collections.abc import Mapping
 from importlib.metadata import version
 
-from pjka.attach.assign import STREAMS, Address
-from pjka.attach.contacts import addresses_of
+from pjka.attach.assign import STREAMS
 from pjka.attach.held import Held
 from pjka.attach.session import Session
-from pjka.conf.objects import Aor
 from pjka.keepalive.policy import Mechanism, Policy
 from pjka.linux.connections import KernelConnection, Timer, printed
 from pjka.linux.tcp_info import TcpInfo, TcpState
-from pjka.pbx.contacts import PbxContact
-from pjka.status import ConnectionRow, ContactRow, DeathRow, EngineRow, TransportRow
+from pjka.status import ConnectionRow, DeathRow, EngineRow, TransportRow
 
 _STATES = {TcpState.ESTABLISHED: "established", TcpState.SYN_SENT: "connecting"}
 
@@ -58,17 +53,11 @@ def deaths(session: Session) -> list[DeathRow]:
             at=death.at,
             age=death.age,
             cause=death.cause,
-            mechanism=_mechanism(session, death.transport),
+            mechanism=mechanism_of(session, death.transport),
             silent=death.silent,
         )
         for death in session.attachment.deaths
     ]
-
-
-def contacts(session: Session) -> list[ContactRow]:
-    """One row for each contact that the PBX has told of, with the connection that carries it."""
-    held = {one.connection.remote: one for one in session.attachment.connections.values()}
-    return [_contact_row(session, contact, held) for contact in session.contacts]
 
 
 def engine(session: Session) -> list[EngineRow]:
@@ -104,8 +93,8 @@ def _transport_row(session: Session, name: str, count: int, drifting: int) -> Tr
         probes=tcp.probes if tcp.enable else None,
         user_timeout=tcp.user_timeout,
         crlf_interval=policy.crlf_interval,
-        detection_idle=_finite(policy.detection_idle(platform)),
-        detection_busy=_finite(policy.detection_busy(platform)),
+        detection_idle=finite(policy.detection_idle(platform)),
+        detection_busy=finite(policy.detection_busy(platform)),
         connections=count,
         drifting=drifting,
         keepalive_bytes_per_hour=policy.bytes_per_hour(platform, 6 if ":" in transport.bind_host else 4),
@@ -126,64 +115,33 @@ def _connection_row(
         peer=printed(one.remote),
         state=_STATES.get(TcpState(one.state), "closing"),
         age=now - held.since,
-        mechanism=_mechanism(session, held.assignment.transport),
+        mechanism=mechanism_of(session, held.assignment.transport),
         idle=None if info is None else min(info.last_data_sent, info.last_data_received) / 1000,
         next_probe=one.timer_ms / 1000 if one.timer == Timer.KEEPALIVE else None,
         unacknowledged=one.send_queue,
         retransmits=None if info is None else info.retransmits,
         rtt=None if info is None else info.rtt / 1e6,
-        detection=_detection(session, policy, one.send_queue),
+        detection=detection_now(session, policy, one.send_queue),
         drift=tuple(map(str, held.unmet)),
         note=held.assignment.note
         or ("user timeout follows once the peer has answered" if held.postponed else ""),
     )
 
 
-def _contact_row(session: Session, contact: PbxContact, held: Mapping[Address, Held]) -> ContactRow:
-    found = [held[address] for address in addresses_of(contact) if address in held]
-    one = found[0] if found else None
-    transport = one.assignment.transport if one else ""
-    aor = session.plan.configuration.aors.get(contact.aor)
-    policy = session.plan.policies.get(transport)
-    idle = _detection(session, policy, 0) if one else None
-    by_options = _missed(aor)
-    soonest = min((seconds for seconds in (idle, by_options) if seconds is not None), default=None)
-    return ContactRow(
-        aor=contact.aor,
-        uri=contact.uri,
-        status=contact.status or "Unknown",
-        rtt=contact.rtt,
-        transport=transport,
-        connection=one.serial if one else None,
-        peer=printed(one.connection.remote) if one else "",
-        mechanism=_mechanism(session, transport) if one else "",
-        frequency=aor.qualify_frequency if aor else 0,
-        expires=None if contact.expires is None else max(contact.expires - time.time(), 0.0),
-        user_agent=contact.user_agent,
-        endpoints=(contact.endpoint,) if contact.endpoint else (),
-        detection=soonest,
-        detected_by="" if soonest is None else "kernel" if soonest == idle else "options",
-    )
-
-
-def _missed(aor: Aor | None) -> float | None:
-    """Seconds until OPTIONS that go unanswered make a contact of the AOR unreachable, in the worst case."""
-    if aor is None or not aor.qualify_frequency:
-        return None
-    return aor.qualify_frequency * aor.qualify_down + max(aor.qualify_timeout, 0.0)
-
-
-def _detection(session: Session, policy: Policy | None, outstanding: int) -> float | None:
+def detection_now(session: Session, policy: Policy | None, outstanding: int) -> float | None:
+    """Seconds until a dead peer is noticed with so many bytes ``outstanding``; None for never."""
     if policy is None:
         return None
     platform = session.source.platform
-    return _finite(policy.detection_busy(platform) if outstanding else policy.detection_idle(platform))
+    return finite(policy.detection_busy(platform) if outstanding else policy.detection_idle(platform))
 
 
-def _mechanism(session: Session, transport: str) -> str:
+def mechanism_of(session: Session, transport: str) -> str:
+    """The mechanism of a transport."""
     policy = session.plan.policies.get(transport)
     return policy.mechanism if policy else Mechanism.NONE
 
 
-def _finite(seconds: float | None) -> float | None:
+def finite(seconds: float | None) -> float | None:
+    """None for never."""
     return seconds if seconds is not None and math.isfinite(seconds) else None

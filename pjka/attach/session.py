@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import select
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from pjka.attach.attachment import Attachment
+from pjka.attach.changes import changes
 from pjka.attach.contacts import Contacts, addresses_of
-from pjka.attach.events import ConfigurationKept, PbxSilent, Teller
+from pjka.attach.events import ConfigurationKept, PbxSilent
 from pjka.attach.held import Held
 from pjka.attach.source import Plan, Source
 from pjka.conf.files import inside
 from pjka.enforce import Drift
 from pjka.errors import PjkaError
-from pjka.events import Reloaded
+from pjka.events import Events, Reloaded
 from pjka.linux.connections import Diagnostics, Endings, printed
 from pjka.linux.process import Process
 from pjka.pbx import astdb
 from pjka.pbx.astdb import AstdbError
 from pjka.pbx.client import News, Snapshot, Trouble
-from pjka.status import Cause
+from pjka.status import Cause, ChangeRow
 
 _SOON = 1.0
 _FULL_LOOK = 10.0
@@ -39,11 +40,11 @@ class Session:
     Raises ConfigurationError, and OSError where the process ends meanwhile.
     """
 
-    def __init__(self, process: Process, source: Source, teller: Teller, clock: Callable[[], float]) -> None:
+    def __init__(self, process: Process, source: Source, events: Events, clock: Callable[[], float]) -> None:
         self.process = process
         self.source = source
         self.plan: Plan = source.load()
-        self._teller = teller
+        self._events = events
         self._clock = clock
         self.loaded = time.time()
         self.started = self._last_full = self._last_step = clock()
@@ -56,7 +57,7 @@ class Session:
             undo.callback(self.endings.close)
             kernel = process.in_network(Diagnostics)
             undo.callback(kernel.close)
-            self.attachment = Attachment(process, kernel, teller)
+            self.attachment = Attachment(process, kernel, events)
             self._undo = undo.pop_all()
 
     def now(self) -> float:
@@ -121,28 +122,39 @@ class Session:
     def learn(self, news: News) -> None:
         """Take in what the PBX told of its contacts."""
         if isinstance(news, Trouble):
-            self._teller.tell(PbxSilent(reason=news.reason), logging.WARNING)
+            self._events.publish(PbxSilent(reason=news.reason))
         elif isinstance(news, Snapshot):
             self.contacts.replace(news.contacts, news.calling, self._clock())
         else:
             self.contacts.update(news, self._clock())
         self._lead_to_contacts()
 
-    def reload(self) -> None:
-        """Read the configuration again; PjkaError where it is unusable, and the one before stays in force."""
-        plan = self.source.load(self.contacts)
-        if plan.configuration == self.plan.configuration:
-            return
-        self.plan = plan
+    def reload(self) -> tuple[ChangeRow, ...]:
+        """Read the configuration again and apply it; what has changed.
+
+        PjkaError where it is unusable, and the one before stays in force.
+        """
+        before, self.plan = self.plan, self.source.load(self.contacts, self.plan)
+        if self.plan.configuration == before.configuration:
+            return ()
         self.loaded = time.time()
-        self.attachment.configure(plan.assigner, plan.wanted)
-        self._teller.tell(Reloaded(file=self.source.path, changes=()))
+        self.attachment.configure(self.plan.assigner, self.plan.wanted)
+        done = changes(before, self.plan, self._counts())
+        self._events.publish(Reloaded(file=self.source.path, changes=done))
+        return done
+
+    def preview_reload(self) -> tuple[ChangeRow, ...]:
+        """What `reload` would change; nothing is changed."""
+        return changes(self.plan, self.source.read(self.contacts, self.plan), self._counts())
+
+    def _counts(self) -> Counter[str]:
+        return Counter(held.assignment.transport for held in self.attachment.connections.values())
 
     def _reload_or_tell(self) -> None:
         try:
             self.reload()
         except PjkaError as error:
-            self._teller.tell(ConfigurationKept(problem=str(error)), logging.ERROR)
+            self._events.publish(ConfigurationKept(problem=str(error)))
 
     def _lead_to_contacts(self) -> None:
         """Assign outgoing connections to contacts that are known only now."""
@@ -182,7 +194,7 @@ class Session:
         except OSError as error:
             peer = printed(held.connection.remote)
             reason = f"the connection to {peer} cannot be ended: {error.strerror}"
-            self._teller.tell(PbxSilent(reason=reason), logging.ERROR)
+            self._events.publish(PbxSilent(reason=reason))
 
     def _look_at_all(self, share: float) -> None:
         began = self._clock()

@@ -27,12 +27,16 @@ Signature = tuple[tuple[int, ...], ...]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a configuration means for sockets; ``wanted`` has the transports that want something of the
-    kernel."""
+    kernel.
+
+    ``rejected``: the transports of which the version before stays in force, each with the reason.
+    """
 
     configuration: Configuration
     policies: Mapping[str, Policy]
     wanted: Mapping[str, Wanted]
     assigner: Assigner
+    rejected: Mapping[str, str]
 
 
 class Source:
@@ -50,20 +54,34 @@ class Source:
         self._files: tuple[str, ...] = (path,)
         self._signature: Signature = ()
 
-    def load(self, contacts: Iterable[PbxContact] = ()) -> Plan:
-        """Read it now; ``contacts`` are those that the PBX has.
+    def load(self, contacts: Iterable[PbxContact] = (), before: Plan | None = None) -> Plan:
+        """Read it now and take it as seen; ``contacts`` are those that the PBX has.
 
         Raises ConfigurationError where it is unusable, PjkaError where ``default`` is not there.
         """
         self._signature = self._sign()
-        configuration = load(self.path, root=self._root)
-        self._files = configuration.files
+        plan = self.read(contacts, before)
+        self._files = plan.configuration.files
         self._signature = self._sign()
+        return plan
+
+    def read(self, contacts: Iterable[PbxContact], before: Plan | None) -> Plan:
+        """The same without taking it as seen.
+
+        Where a transport's new version is rejected, the one of ``before`` stays: its connections live on.
+        """
+        new = load(self.path, root=self._root)
+        old = before.configuration.transports if before else {}
+        rejected = {
+            name: reason for name in old.keys() - new.transports.keys() if (reason := _why(name, new))
+        }
+        kept = {name: old[name] for name in old if name in rejected}
+        configuration = replace(new, transports={**new.transports, **kept})
         self._check_default(configuration)
         found = policies(configuration, self.platform)
         wanted = {name: Wanted.by(policy, self.platform) for name, policy in found.items()}
         some = {name: want for name, want in wanted.items() if want is not None}
-        return self.lead(Plan(configuration, found, some, Assigner({}, {})), contacts)
+        return self.lead(Plan(configuration, found, some, Assigner({}, {}), rejected), contacts)
 
     def lead(self, plan: Plan, contacts: Iterable[PbxContact]) -> Plan:
         """The same plan with the way to these contacts in it."""
@@ -99,3 +117,9 @@ class Source:
         except (OSError, ValueError):
             return ()
         return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _why(transport: str, configuration: Configuration) -> str:
+    """Why a transport was rejected, "" if it is not in the file at all."""
+    prefix = f"transport {transport}:"
+    return next((one.message for one in configuration.findings if one.message.startswith(prefix)), "")

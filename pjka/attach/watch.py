@@ -7,7 +7,6 @@ network namespace whether there is anything new to look for.
 
 from __future__ import annotations
 
-import logging
 import select
 import time
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pjka.attach import rights
-from pjka.attach.events import Attached, Detached, Teller
+from pjka.attach.events import Attached, Detached
 from pjka.attach.mailbox import Mailbox
 from pjka.attach.session import Session
 from pjka.attach.source import Source
 from pjka.errors import PjkaError
+from pjka.events import Events
 from pjka.linux.find import NotFoundError
 from pjka.linux.process import Process
 from pjka.linux.system_timers import this_machine
@@ -46,9 +46,9 @@ class Target:
 class Watch:
     """Attaches to one target, for as long as it is wanted; ``close`` it in the end."""
 
-    def __init__(self, target: Target, teller: Teller, alive: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, target: Target, events: Events, alive: Callable[[], None] = lambda: None) -> None:
         self.target = target
-        self.teller = teller
+        self.events = events
         self.session: Session | None = None
         self._alive = alive
         self._mailbox = Mailbox()
@@ -106,7 +106,7 @@ class Watch:
     def _look_after(self, session: Session) -> None:
         session.begin()
         self._problem = ""
-        self.teller.tell(
+        self.events.publish(
             Attached(
                 pid=session.process.pid,
                 program=self._program,
@@ -135,7 +135,7 @@ class Watch:
             process.in_network(this_machine),
             self.target.default_transport,
         )
-        session = Session(process, source, self.teller, time.monotonic)
+        session = Session(process, source, self.events, time.monotonic)
         self._program = program
         return session
 
@@ -160,7 +160,7 @@ class Watch:
             session.attachment.process_gone(time.monotonic())
         if reason != self._problem or session is not None:
             pid = session.process.pid if session else 0
-            self.teller.tell(Detached(pid=pid, reason=reason), logging.WARNING)
+            self.events.publish(Detached(pid=pid, reason=reason))
         self._problem = reason
 
     def _leave(self) -> Session | None:

@@ -14,19 +14,19 @@ from pathlib import Path
 import click
 
 from pjka.attach.commands import commands
-from pjka.attach.events import Teller
 from pjka.attach.held import Held
 from pjka.attach.rights import RightsError
 from pjka.attach.session import Session
 from pjka.attach.watch import Target, Watch
-from pjka.cli.daemon import socket_option
+from pjka.cli.daemon import listen_option
 from pjka.cli.failures import NotPermitted, Unusable
 from pjka.conf import settings
 from pjka.enforce import Drift
 from pjka.errors import PjkaError
+from pjka.events import Events
 from pjka.linux import find
 from pjka.linux.connections import printed
-from pjka.logs import LogSettings, configured, under_journal
+from pjka.logs import LogSettings, configured, log_event, under_journal
 from pjka.pbx.client import AmiClient
 from pjka.surface.control import ControlServer
 from pjka.surface.notify import Notifier
@@ -52,7 +52,7 @@ _SETTLE_SECONDS = 5.0
 @click.option("--ami", is_flag=True, help="Ask the PBX for its contacts and calls, as pjka.conf [ami] says.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with --dry-run and --once.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
-@socket_option()
+@listen_option()
 def attach(
     path: Path,
     pid: int | None,
@@ -84,7 +84,8 @@ def attach(
     logs = LogSettings(json=log_json, journal=under_journal(sys.stderr, os.environ))
     with configured(logs, sys.stderr), ExitStack() as undo:
         notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
-        watch = Watch(target, Teller(), notifier.watchdog)
+        watch = Watch(target, Events(), notifier.watchdog)
+        watch.events.subscribe(log_event)
         undo.callback(watch.close)
         try:
             session = watch.attach()
@@ -129,7 +130,7 @@ def _ask_pbx(watch: Watch) -> Callable[[], None]:
 
 
 def _serve(watch: Watch, path: Path, notifier: Notifier, restore: bool) -> None:
-    server = ControlServer(path, commands(watch), watch.teller)
+    server = ControlServer(path, commands(watch), watch.events)
     before = {
         number: signal.signal(number, lambda *_: watch.stop()) for number in (signal.SIGINT, signal.SIGTERM)
     }

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from pbx_container import AMI_PORT, AMI_SECRET, AMI_USER, Pbx, StartPbx
 
-from pjka.attach import rows
-from pjka.attach.events import Teller
+from pjka.attach import contact_rows, rows
 from pjka.attach.watch import Target, Watch
+from pjka.events import Events
 from pjka.pbx.client import AmiClient
 
 pytestmark = [pytest.mark.containers, pytest.mark.root]
@@ -188,7 +188,7 @@ class Phone(threading.Thread):
 
 @contextmanager
 def watched(pbx: Pbx) -> Iterator[Watch]:
-    watch = Watch(Target(lambda: pbx.pid), Teller())
+    watch = Watch(Target(lambda: pbx.pid), Events())
     watch.attach()
     runner = threading.Thread(target=watch.run)
     client = AmiClient((pbx.address, AMI_PORT), AMI_USER, AMI_SECRET, watch.learn)
@@ -215,15 +215,15 @@ def test_contacts_of_the_pbx_are_joined_to_their_connections(start_pbx: StartPbx
     pbx = start_pbx(version, KEEPALIVE + ALICE)
     one = Phone(pbx)
     with watched(pbx) as watch:
-        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Reachable"])
-        (row,) = watch.call(rows.contacts)
+        until(lambda: [row.status for row in watch.call(contact_rows.contacts)] == ["Reachable"])
+        (row,) = watch.call(contact_rows.contacts)
         (connection,) = [each for each in watch.call(rows.connections) if each.peer == row.peer]
         assert (row.aor, row.transport, row.connection) == ("alice", "phones", connection.serial)
         assert row.peer.endswith(f":{one.port}")
         assert row.rtt is None or 0 < row.rtt < 1
         assert (row.frequency, row.endpoints) == (1, ("alice",))
         one.answers = False
-        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Unreachable"])
+        until(lambda: [row.status for row in watch.call(contact_rows.contacts)] == ["Unreachable"])
         assert not one.ended.is_set()
     pbx.container.kill()
     assert one.ended.wait(10)
@@ -235,7 +235,7 @@ def test_a_wedged_phone_loses_its_connection(start_pbx: StartPbx, version: str) 
     pbx = start_pbx(version, KEEPALIVE + ALICE + "@close_wedged = yes\n")
     one = Phone(pbx)
     with watched(pbx) as watch:
-        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Reachable"])
+        until(lambda: [row.status for row in watch.call(contact_rows.contacts)] == ["Reachable"])
         one.answers = False
         assert one.ended.wait(15)
         one.join(10)
@@ -247,11 +247,11 @@ def test_without_the_manager_contacts_come_from_the_database(start_pbx: StartPbx
     one = Phone(pbx)
     database = Path(f"/proc/{pbx.pid}/root/var/lib/asterisk/astdb.sqlite3")
     until(lambda: b"/registrar/contact/alice" in database.read_bytes())
-    watch = Watch(Target(lambda: pbx.pid), Teller())
+    watch = Watch(Target(lambda: pbx.pid), Events())
     session = watch.attach()
     session.begin()
     session.step()
-    found = rows.contacts(session)
+    found = contact_rows.contacts(session)
     watch.close()
     (row,) = found
     assert (row.aor, row.transport, row.status) == ("alice", "phones", "Unknown")
@@ -269,7 +269,7 @@ def test_a_cut_phone_is_gone_in_the_predicted_time_though_options_are_in_flight(
     pbx = start_pbx(version, fast + ALICE)
     one = Phone(pbx)
     with watched(pbx) as watch:
-        until(lambda: [row.status for row in watch.call(rows.contacts)] == ["Reachable"])
+        until(lambda: [row.status for row in watch.call(contact_rows.contacts)] == ["Reachable"])
         rule = f"type filter hook input priority 0\ntcp sport {one.port} drop"
         cut = f"table inet cut {{ chain path {{ {rule}\n}}\n}}"
         command = ["nsenter", "-t", str(pbx.pid), "-n", "nft", "-f", "-"]

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pjka.attach.events import Teller
 from pjka.attach.watch import Target, Watch
+from pjka.events import Events
 
 # A stand-in for a PBX: it listens as told, keeps what it accepts, and obeys lines on its standard input.
 PBX = """
@@ -130,8 +130,8 @@ class Attached:
 
     def __init__(self, target: Target) -> None:
         self.told: list[Any] = []
-        self.watch = Watch(target, Teller())
-        self.watch.teller.subscribe(self.told.append)
+        self.watch = Watch(target, Events())
+        self.watch.events.subscribe(self.told.append)
         self.watch.attach()
         self.thread = threading.Thread(target=self.watch.run)
         self.thread.start()

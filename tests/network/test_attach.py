@@ -10,15 +10,16 @@ import struct
 import pytest
 
 from pjka.attach import commands, rows
-from pjka.attach.events import Teller
 from pjka.attach.session import Session
 from pjka.attach.watch import Target, Watch
 from pjka.conf.loader import ConfigurationError
 from pjka.errors import PjkaError
-from pjka.events import ConnectionDown, ConnectionUp, Drift
+from pjka.events import ConnectionDown, ConnectionUp, Drift, Events
 from pjka.linux import sockopts
 from pjka.linux.process import Process
 from pjka.linux.sockopts import SocketSettings
+from pjka.pbx.client import Snapshot
+from pjka.pbx.contacts import PbxContact
 from pjka.status import Cause
 
 from .conftest import Attached, Pbx, until
@@ -122,7 +123,7 @@ def test_default_transport_takes_outgoing_connections_that_nothing_leads_to(star
 
 def test_an_unknown_default_transport_is_refused_before_anything_is_changed(start_pbx, write_config):
     pbx = start_pbx()
-    watch = Watch(Target(lambda: pbx.pid, str(write_config(("t1", "tcp", pbx.ports[0]))), "nobody"), Teller())
+    watch = Watch(Target(lambda: pbx.pid, str(write_config(("t1", "tcp", pbx.ports[0]))), "nobody"), Events())
     with pytest.raises(PjkaError, match="no such transport"):
         watch.attach()
     watch.close()
@@ -171,6 +172,57 @@ def test_a_changed_configuration_is_applied_and_an_invalid_one_kept_out(start_pb
         until(lambda: len(attached.events("configuration-kept")) == 2)
         write_config(transport, times=(50, 10, 5))
         until(lambda: settings(pbx.pid)[ours].idle == 50)
+
+
+def test_reload_says_what_changes_and_a_dry_run_changes_nothing(start_pbx, write_config, attach, monkeypatch):
+    monkeypatch.setattr("pjka.attach.source.Source.changed", lambda self: False)
+    pbx = start_pbx()
+    transport = ("t1", "tcp", pbx.ports[0])
+    aor = "[a]\ntype=aor\n@close_wedged={}\n"
+    path = write_config(transport, more=aor.format("no"))
+    with phone(pbx.ports[0]) as one:
+        assert pbx.answer() == "accepted"
+        reload = commands.commands(attach(pbx, path).watch)["reload"]
+        assert reload({"dry_run": True}) == {"dry_run": True, "rows": ()}
+        write_config(transport, times=(45, 10, 5), more=f"cos=3\n{aor.format('yes')}")
+        planned = reload({"dry_run": True})
+        assert settings(pbx.pid)[pbx.ports[0], port_of(one)] == WANTED
+        assert [(row.kind, row.id, row.change, row.options) for row in planned["rows"]] == [
+            ("transport", "t1", "changed", ("tcp_keepalive_idle_time: 30 -> 45",)),
+            ("transport", "t1", "kept", ("cos: 0 -> 3",)),
+            ("aor", "a", "changed", ("close_wedged: no -> yes",)),
+        ]
+        assert [row.connections for row in planned["rows"]] == [1, 0, 0]
+        assert reload({})["rows"] == planned["rows"]
+        assert settings(pbx.pid)[pbx.ports[0], port_of(one)].idle == 45
+        assert reload({})["rows"] == ()
+
+
+def test_a_rejected_transport_keeps_its_version_before(start_pbx, write_config, attach):
+    pbx = start_pbx()
+    path = write_config(("t1", "tcp", pbx.ports[0]))
+    with phone(pbx.ports[0]) as one:
+        assert pbx.answer() == "accepted"
+        reload = commands.commands(attach(pbx, path).watch)["reload"]
+        path.write_text(path.read_text().replace("idle_time=30", "idle_time=many"))
+        rows = [*reload({})["rows"]] or [*reload({"dry_run": True})["rows"]]
+        assert [(row.id, row.change) for row in rows] == [("t1", "rejected")]
+        assert "tcp_keepalive_idle_time" in rows[0].reason
+        assert settings(pbx.pid)[pbx.ports[0], port_of(one)] == WANTED
+
+
+def test_aors_and_endpoints_are_shown_with_the_contacts_of_the_pbx(start_pbx, write_config, attach):
+    pbx = start_pbx()
+    more = "[e]\ntype=endpoint\naors=a\n[a]\ntype=aor\nmax_contacts=2\nqualify_frequency=9\n"
+    attached = attach(pbx, write_config(("t1", "tcp", pbx.ports[0]), more=more))
+    table = commands.commands(attached.watch)
+    (aor,), (endpoint,) = table["show aors"]({})["rows"], table["show endpoints"]({})["rows"]
+    assert (aor["contacts"], aor["available"], endpoint["state"]) == (0, False, "offline")
+    news = Snapshot((PbxContact("a", "sip:a@192.0.2.1", "e", status="Reachable"),), frozenset())
+    attached.watch.call(lambda session: session.learn(news))
+    (aor,), (endpoint,) = table["show aors"]({})["rows"], table["show endpoints"]({})["rows"]
+    assert (aor["contacts"], aor["reachable"], aor["available"], aor["frequency"]) == (1, 1, True, 9)
+    assert (aor["endpoints"], endpoint["state"], endpoint["reachable"]) == (("e",), "online", 1)
 
 
 def test_keepalive_that_is_no_longer_configured_is_put_back(start_pbx, write_config, attach):
@@ -312,7 +364,7 @@ def test_a_killed_pbx_is_noticed_and_its_successor_attached_to(start_pbx, write_
 
 def test_another_program_with_the_same_pid_is_left_alone(start_pbx, write_config, attach, tmp_path):
     pbx = start_pbx()
-    watch = Watch(Target(lambda: pbx.pid, str(write_config(("t1", "tcp", pbx.ports[0])))), Teller())
+    watch = Watch(Target(lambda: pbx.pid, str(write_config(("t1", "tcp", pbx.ports[0])))), Events())
     try:
         watch.attach()
         watch._program = "asterisk"
@@ -336,7 +388,7 @@ def test_nothing_changes_when_the_configuration_is_unusable(start_pbx, tmp_path)
     pbx = start_pbx()
     path = tmp_path / "pjsip.conf"
     path.write_text("[broken\n")
-    watch = Watch(Target(lambda: pbx.pid, str(path)), Teller())
+    watch = Watch(Target(lambda: pbx.pid, str(path)), Events())
     with pytest.raises(ConfigurationError):
         watch.attach()
     watch.close()
@@ -345,7 +397,7 @@ def test_nothing_changes_when_the_configuration_is_unusable(start_pbx, tmp_path)
 
 def test_a_preview_changes_nothing(start_pbx, write_config):
     pbx = start_pbx()
-    watch = Watch(Target(lambda: pbx.pid, str(write_config(("t1", "tcp", pbx.ports[0])))), Teller())
+    watch = Watch(Target(lambda: pbx.pid, str(write_config(("t1", "tcp", pbx.ports[0])))), Events())
     ((held, drift),) = watch.attach().preview()
     watch.close()
     assert held.connection.local == ("127.0.0.1", pbx.ports[0])
@@ -357,7 +409,7 @@ def test_a_new_phone_is_announced(start_pbx, write_config, attach):
     pbx = start_pbx()
     attached = attach(pbx, write_config(("t1", "tcp", pbx.ports[0])))
     with phone(pbx.ports[0]) as one:
-        until(lambda: attached.events("connection-up"), 4)
+        until(lambda: attached.events("connection-up"), 15)
         (up,) = attached.events("connection-up")
         assert isinstance(up, ConnectionUp)
         assert (up.peer, up.transport, up.direction) == (f"127.0.0.1:{port_of(one)}", "t1", "incoming")
