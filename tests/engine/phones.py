@@ -57,9 +57,6 @@ class Phone:
 
     async def request(self, *lines: str, via: str = "") -> str:
         self.cseq += 1
-        supported = (
-            () if any(line.startswith("Supported") for line in lines) else ("Supported: path, outbound",)
-        )
         head = (
             "REGISTER sip:127.0.0.1 SIP/2.0",
             f"Via: SIP/2.0/{'TLS' if self.context else 'TCP'} {self.address[0]}:{self.address[1]}"
