@@ -161,14 +161,15 @@ class Enforcer:
 
     def __init__(self, events: Events) -> None:
         self._events = events
+        self._known: dict[str, tuple[Policy, tuple[SocketOption, ...]]] = {}
 
     def first(self, fd: int, policy: Policy) -> tuple[str, ...]:
         """Set on a new connection what pjproject had no room for; what is still unmet then is drift."""
-        return tuple(map(str, enforce.apply(fd, wanted_options(policy)).unmet))
+        return tuple(map(str, enforce.apply(fd, self._wanted(policy)).unmet))
 
     def again(self, serial: int, peer: str, fd: int, policy: Policy) -> tuple[str, ...]:
         """Mend what has changed on a connection since, and publish it."""
-        outcome = enforce.apply(fd, wanted_options(policy))
+        outcome = enforce.apply(fd, self._wanted(policy))
         if outcome.drift:
             self._events.publish(
                 Drift(
@@ -180,3 +181,10 @@ class Enforcer:
                 )
             )
         return tuple(map(str, outcome.unmet))
+
+    def _wanted(self, policy: Policy) -> tuple[SocketOption, ...]:
+        """Worked out once for all connections of a transport: it takes as long as asking the kernel."""
+        known = self._known.get(policy.transport)
+        if known is None or known[0] is not policy:
+            known = self._known[policy.transport] = (policy, wanted_options(policy))
+        return known[1]
