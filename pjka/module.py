@@ -24,8 +24,9 @@ from pjka.status import Cause, ChangeRow
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 30.0
-_SWEEP_SLICE = 100
+# Within these each connection has been looked at again, a part of them at a time.
+SWEEP_SECONDS = 300.0
+_SWEEP_PARTS = 10
 
 
 class TransportManagement:
@@ -57,6 +58,7 @@ class TransportManagement:
         self._enforcer = Enforcer(self.events)
         self._callbacks = Callbacks(endpoint.native, self.monitors)
         self._sweep_seconds = sweep_seconds
+        self._sweeps = 0
 
     def load(self, configuration: Configuration) -> None:
         """Start the transports of ``configuration``; what fails is in ``listeners``, with the reason."""
@@ -96,7 +98,7 @@ class TransportManagement:
         for transport in configuration.transports.values():
             self.listeners.start(transport, wanted[transport.id])
         self.take_settings(configuration)
-        self.reactor.call_later(self._sweep_seconds, self._sweep)
+        self._sweep()
 
     def take_settings(self, configuration: Configuration) -> None:
         """Go by what is not of one transport: timers, CRLF tick; on the reactor's thread."""
@@ -129,17 +131,14 @@ class TransportManagement:
         self.enforce(connection)
 
     def _sweep(self) -> None:
-        """Look at every connection again, a slice per turn so that the reactor stays quick."""
+        """Look at a part of the connections again, so that the reactor stays quick; then at the next part."""
         if self.configuration is None:
             return
-        self._sweep_slice(list(self.monitors))
-        self.reactor.call_later(self._sweep_seconds, self._sweep)
-
-    def _sweep_slice(self, rest: list[Connection]) -> None:
-        for connection in rest[:_SWEEP_SLICE]:
-            self._enforce_again(connection)
-        if len(rest) > _SWEEP_SLICE:
-            self.reactor.call_later(0, lambda: self._sweep_slice(rest[_SWEEP_SLICE:]))
+        self._sweeps += 1
+        for connection in self.monitors:
+            if connection.serial % _SWEEP_PARTS == self._sweeps % _SWEEP_PARTS:
+                self._enforce_again(connection)
+        self.reactor.call_later(self._sweep_seconds / _SWEEP_PARTS, self._sweep)
 
     def enforce(self, connection: Connection) -> None:
         """Bring a connection to its policy, which is new to it; on the reactor's thread."""

@@ -189,3 +189,13 @@ def test_drift_is_found_mended_and_told(manage: Manage, transport: Section) -> N
     assert drift.mended
     assert drift.drift == ("TCP_KEEPIDLE is 7000, wanted 30",)
     assert read(connection.descriptor.fd).idle == 30
+
+
+def test_sweep_reaches_every_connection(manage: Manage, transport: Section) -> None:
+    managed = manage(transport("t", "tcp", "tcp_keepalive_enable=yes"), sweep=0.5)
+    connections = [managed.connection_of(managed.connect("t")) for _ in range(25)]
+    for connection in connections:
+        assert connection.descriptor is not None
+        with borrowed(connection.descriptor.fd) as options_of:
+            options_of.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 7000)
+    assert {managed.next(Drift).serial for _ in connections} == {each.serial for each in connections}
