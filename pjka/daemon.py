@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from pjka.conf.dialect import read
 from pjka.conf.loader import Configuration, load
 from pjka.errors import PjkaError
 from pjka.gate import limit_descriptors
@@ -20,6 +19,7 @@ from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import Endpoint, EndpointSettings
 from pjka.qualifying import Qualifying
 from pjka.registering import Registering
+from pjka.reloading import transports_in
 from pjka.rows import Rows
 from pjka.signals import caught
 from pjka.status import ChangeRow, ConnectionRow, Row
@@ -173,16 +173,6 @@ class Daemon:
             return
         self._notifier.watchdog()
         self.module.reactor.call_later(self._watchdog, self._feed_watchdog)
-
-
-def transports_in(path: str) -> frozenset[str]:
-    """The ids of all transport sections in the file, those too that are rejected."""
-    return frozenset(
-        section.name
-        for section in read(path).sections
-        if not section.template
-        and any(option.name == "type" and option.value == "transport" for option in section.options)
-    )
 
 
 def endpoint_settings(configuration: Configuration) -> EndpointSettings:

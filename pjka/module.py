@@ -10,6 +10,7 @@ from random import Random
 from pjka.check.policy import policies
 from pjka.conf.loader import Configuration
 from pjka.crlf import CrlfTick
+from pjka.errors import PjkaError
 from pjka.events import Events, Reloaded
 from pjka.flows import Flows
 from pjka.gate import Gate
@@ -87,10 +88,12 @@ class TransportManagement:
         self.events.publish(Reloaded(file=configuration.path, changes=rows))
         return rows
 
-    def transport_id(self, transport: str) -> int | None:
-        """What pjsua2 calls a transport of the configuration, None if it has not started."""
+    def require_transport(self, transport: str) -> int:
+        """What pjsua2 calls a transport of the configuration; PjkaError if it has not started."""
         started = self.listeners.all.get(transport)
-        return started.listener.transport_id if started and started.listener else None
+        if started is None or started.listener is None:
+            raise PjkaError(started.problem if started else f"there is no transport {transport}")
+        return started.listener.transport_id
 
     def _load(self, configuration: Configuration) -> None:
         self._callbacks.install()

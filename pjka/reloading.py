@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pjka.changes import Action, Running, Step, differences, plan
 from pjka.check.policy import policies
+from pjka.conf.dialect import read
 from pjka.conf.loader import Configuration
 from pjka.errors import PjkaError
 from pjka.listeners import Started
@@ -127,3 +128,13 @@ class Reload:
 
 _TAKEN = frozenset({"keep_alive_interval", "timer_t1", "timer_b"})
 _AT_START = frozenset({"user_agent"})
+
+
+def transports_in(path: str) -> frozenset[str]:
+    """The ids of all transport sections in the file, those too that are rejected."""
+    return frozenset(
+        section.name
+        for section in read(path).sections
+        if not section.template
+        and any(option.name == "type" and option.value == "transport" for option in section.options)
+    )

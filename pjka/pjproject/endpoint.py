@@ -95,6 +95,10 @@ class HostedEndpoint:
         """Stop the thread. TimeoutError if it does not stop within 10 s."""
         self.reactor.stop()
 
+    def forget(self) -> None:
+        """Let go of the program's endpoint: it can make another one only when all have let go of this."""
+        self.pj = None
+
 
 class _EnginePoller:
     def __init__(self, owner: Endpoint, settings: EndpointSettings) -> None:

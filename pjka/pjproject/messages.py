@@ -10,12 +10,12 @@ import ctypes
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pjka.errors import PjkaError
 from pjka.pjproject.native import Native
 
-_RX_PACKET = 320
+_RX_TRANSPORT, _RX_PACKET = 8, 320
 _PACKET_SIZES = (4000, 65535)
 _TX_POOL, _TX_MESSAGE, _TX_DESTINATION = 16, 392, 464
 _EVENT_SOURCE = 24
@@ -64,10 +64,11 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came: its bytes and the address that sent it."""
+    """A message as it came: its bytes, the address that sent it, and the transport (valid while held)."""
 
     data: bytes
     source: tuple[str, int]
+    transport: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,13 @@ class Messages:
         at = rx_data + (self._length_at or self._find_length(rx_data))
         name, port, start, length = _PACKET.unpack(ctypes.string_at(at + 40, _PACKET.size))
         source = name.partition(b"\0")[0].decode("ascii", "replace")
-        return Received(ctypes.string_at(start, length), (source, port))
+        transport = ctypes.c_void_p.from_address(rx_data + _RX_TRANSPORT).value or 0
+        return Received(ctypes.string_at(start, length), (source, port), transport)
+
+    def text_of(self, rx_data: int) -> int:
+        """The address of a received message's first byte; valid only inside pjproject's callback."""
+        at = rx_data + (self._length_at or self._find_length(rx_data))
+        return int(_PACKET.unpack(ctypes.string_at(at + 40, _PACKET.size))[2])
 
     def _destination(self, host: int, length: int, envelope: Envelope) -> bytes:
         """``pjsip_tx_data.dest_info``: the name that TLS verifies, then the addresses."""
@@ -148,11 +155,16 @@ class Messages:
         return b"".join(parts)
 
     def _find_length(self, rx_data: int) -> int:
-        """The offset of ``pkt_info.len``, told by the pointer to the packet that has to follow it."""
+        """The offset of ``pkt_info.len``, told by the pointer into the packet that has to follow it.
+
+        It points behind what came before the message in the same read: newlines, or another message.
+        """
+        packet = rx_data + _RX_PACKET
         for size in _PACKET_SIZES:
             end = -(-(_RX_PACKET + size) // 4) * 4 + 4
             offset = -(-end // 8) * 8
-            if ctypes.c_void_p.from_address(rx_data + offset + 96).value == rx_data + _RX_PACKET:
+            start = ctypes.c_void_p.from_address(rx_data + offset + 96).value or 0
+            if packet <= start < packet + size:
                 self._length_at = offset
                 return offset
         raise PjkaError("pjproject was built with a packet size that pjka does not know")

@@ -12,8 +12,8 @@ import pytest
 import trustme
 from managed import Certificates, Managed, free_port, options
 
-from pjka.daemon import transports_in
 from pjka.events import ConnectionDown, Reloaded
+from pjka.reloading import transports_in
 from pjka.status import ChangeRow
 
 Manage = Callable[..., Managed]
