@@ -14,11 +14,10 @@ from pjka.pjproject.messages import Messages, Received, sockaddr
 from pjka.pjproject.native import Native
 
 _PRIORITY = 20  # after pjproject's transaction layer (16), before its user agents (32)
-_RX_TRANSPORT = 8  # pjsip_rx_data.tp_info.transport
 _UNAVAILABLE = 503
 
-OnRequest = Callable[[int, Received], object]
-"""Told of a request: the transport (an address) and the message. Inside pjproject's callback: only notes."""
+OnRequest = Callable[[Received], object]
+"""Told of a request, inside pjproject's callback: only notes."""
 
 
 class Incoming:
@@ -62,10 +61,10 @@ class Incoming:
         self._takers[method.encode()] = on_request
         self._module.on_rx_request = self._request
 
-    def answer(self, transport: int, response: bytes, source: tuple[str, int]) -> None:
+    def answer(self, request: Received, response: bytes) -> None:
         """Send the text of a response where its request came from: by the same transport, to its source."""
-        packed, size, _ = sockaddr(*source)
-        self._native.send_raw(transport, response, packed.ljust(size, b"\0"))
+        packed, size, _ = sockaddr(*request.source)
+        self._native.send_raw(request.transport, response, packed.ljust(size, b"\0"))
 
     def _on_response(self, rx_data: int) -> int:
         self._on_stray(self._messages.read(rx_data))
@@ -76,7 +75,7 @@ class Incoming:
         method = received.data.partition(b" ")[0]
         taker = self._takers.get(method)
         if taker is not None:
-            taker(ctypes.c_void_p.from_address(rx_data + _RX_TRANSPORT).value or 0, received)
+            taker(received)
             return 1
         if method != b"OPTIONS" or not self._refusing:
             return 0

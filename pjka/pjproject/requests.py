@@ -46,6 +46,8 @@ class Cause(StrEnum):
 class Request:
     """What to send. URIs are without angle brackets; ``contact`` "" = no Contact header.
 
+    ``via`` are further parameters of Via, such as ``;keep`` (RFC 6223).
+
     ``call_id`` and ``cseq`` continue an earlier request (registrations); without them both are new.
     """
 
@@ -61,6 +63,7 @@ class Request:
     credentials: tuple[digest.Credential, ...] = ()
     call_id: str = ""
     cseq: int = 0
+    via: str = ""
 
     def __post_init__(self) -> None:
         """Raise PjkaError for a value with a control character: it would end its header."""
@@ -72,6 +75,7 @@ class Request:
             self.contact,
             self.content_type,
             self.call_id,
+            self.via,
         ]
         texts += [*self.routes, *(text for header in self.headers for text in header)]
         for text in texts:
@@ -266,7 +270,8 @@ class Requests:
         body = f"Content-Type: {request.content_type}\r\n" if request.body else ""
         head = (
             f"{request.method} {request.uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/{exchange.destination.protocol.upper()} 0.0.0.0;rport;branch={exchange.branch}\r\n"
+            f"Via: SIP/2.0/{exchange.destination.protocol.upper()} 0.0.0.0;rport;branch={exchange.branch}"
+            f"{request.via}\r\n"
             f"{routes}From: <{request.from_uri}>;tag={exchange.tag}\r\nTo: <{request.to_uri}>\r\n{contact}"
             f"Call-ID: {exchange.call_id}\r\nCSeq: {exchange.cseq} {request.method}\r\n"
             f"Max-Forwards: 70\r\n{more}{body}\r\n"

@@ -38,7 +38,6 @@ _SWEEP = 30.0  # s: where contact_expiration_check_interval is 0
 class Road:
     """How a request came, and how its answer goes back; ``connection`` is None for a datagram."""
 
-    pointer: int
     received: Received
     transport: Transport
     connection: Connection | None
@@ -108,16 +107,16 @@ class Registrar:
 
     # A request
 
-    def _note(self, pointer: int, received: Received) -> None:
-        self._reactor.post(lambda: self._receive(pointer, received))
+    def _note(self, received: Received) -> None:
+        self._reactor.post(lambda: self._receive(received))
 
-    def _receive(self, pointer: int, received: Received) -> None:
-        connection = self._monitors.of_pointer(pointer)
-        name = self._listeners.owner(pointer) if connection is None else connection.transport
+    def _receive(self, received: Received) -> None:
+        connection = self._monitors.of_pointer(received.transport)
+        name = self._listeners.owner(received.transport) if connection is None else connection.transport
         started = self._listeners.all.get(name)
         if started is None or self._configuration is None:
             return  # the connection is gone, or was never ours
-        road = Road(pointer, received, started.transport, connection)
+        road = Road(received, started.transport, connection)
         try:
             request = read(received.data)
         except BadRequest as error:
@@ -228,7 +227,7 @@ class Registrar:
     def _send(self, road: Road, text: bytes) -> None:
         connection = road.connection
         if connection is None:
-            self._incoming.answer(road.pointer, text, road.received.source)
+            self._incoming.answer(road.received, text)
         elif self._monitors.get(connection.serial) is connection:
             self._monitors.send(connection, text)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from managed import Managed, options, until
+from sip_peers import response
 
 from pjka.events import ConnectionDown
 from pjka.flow_rows import client_row, server_rows, unused_rows
@@ -280,3 +281,17 @@ def test_flow_is_forgotten_with_its_connection(manage: Manage, transport: Sectio
     peer.close()
     managed.next(ConnectionDown)
     until(lambda: not list(managed.module.flows))
+
+
+def test_first_answer_that_comes_behind_newlines_is_read(
+    manage: Callable[..., Managed], transport: Callable[..., str]
+) -> None:
+    managed = manage(transport("t", "tcp"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        results = managed.send_options("t", server.getsockname()[1])
+        peer = server.accept()[0]
+        managed.sockets.append(peer)
+        request = peer.recv(65535).decode()
+        peer.sendall(b"\r\n\r\n" + response(request).encode())
+        assert results.get(timeout=10).status == 200
