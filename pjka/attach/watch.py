@@ -105,6 +105,7 @@ class Watch:
 
     def _look_after(self, session: Session) -> None:
         session.begin()
+        session.settle(_TICK)
         self._problem = ""
         self.events.publish(
             Attached(
