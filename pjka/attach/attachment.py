@@ -18,6 +18,7 @@ from pjka.attach.deaths import cause_of
 from pjka.attach.events import Applied
 from pjka.attach.held import Held, Wanted, bring, examine, restore, shift
 from pjka.attach.herd import HARMLESS, Herd
+from pjka.attach.pings import Sample
 from pjka.enforce import Outcome
 from pjka.events import ConnectionDown, ConnectionUp, Drift, Events, TransportDown, TransportFailed
 from pjka.keepalive.platforms import SocketOption
@@ -177,6 +178,20 @@ class Attachment:
         self._settle([*self.listeners.values()])
         self._settle([*self.connections.values()])
 
+    def samples(self, count: int) -> list[Sample]:
+        """The kernel's account of up to ``count`` connections of each transport that has a policy."""
+        chosen: dict[str, list[Held]] = {name: [] for name in self._wanted}
+        for held in self.connections.values():
+            its = chosen.get(held.assignment.transport)
+            if its is not None and len(its) < count:
+                its.append(held)
+        found = []
+        for held in itertools.chain.from_iterable(chosen.values()):
+            looked = self.kernel.look(held.connection)
+            if looked is not None and looked[1] is not None:
+                found.append(_sample(held, looked[1]))
+        return found
+
     def strangers(self) -> list[Held]:
         """The connections that belong to no transport."""
         return [held for held in self.connections.values() if not held.assignment.transport]
@@ -324,7 +339,8 @@ class Attachment:
             return self._killed.pop(ending.cookie)
         rest = self.kernel.look(ending)
         last, after = TcpState(held.connection.state), TcpState(rest[0].state) if rest else None
-        return cause_of(last, info, after, incoming=held.assignment.incoming)
+        cause = cause_of(last, info, after, incoming=held.assignment.incoming)
+        return Cause.PROCESS_GONE if cause is Cause.CLOSED and self.process.ending() else cause
 
     def _bury_the_silent(self, now: float) -> None:
         """Record those that are gone from the kernel's list and whose end was not told."""
@@ -347,3 +363,14 @@ class Attachment:
         )
         self.deaths.append(death)
         self._tell(death)
+
+
+def _sample(held: Held, info: TcpInfo) -> Sample:
+    return Sample(
+        held.cookie,
+        held.assignment.transport,
+        held.protocol,
+        info.bytes_sent - info.bytes_retransmitted,
+        info.bytes_received,
+        info.last_data_sent / 1000,
+    )

@@ -54,3 +54,24 @@ class PbxSilent(Event):
     """The PBX does not tell what it knows, or a connection of its cannot be ended; pjka does without."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingsCompete(Event):
+    """The PBX sends CRLF pings every ``interval`` seconds where the kernel's keep-alive is in force.
+
+    ``source``: "wire" where they were seen, "pbx" where the PBX says so. ``advice``: what to do.
+    """
+
+    transport: str
+    interval: float
+    source: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingsOff(Event):
+    """``keep_alive_interval=0`` was written to ``file``; ``backup`` is the old one, beside it."""
+
+    file: str
+    backup: str

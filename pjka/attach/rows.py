@@ -92,13 +92,13 @@ def _transport_row(session: Session, name: str, count: int, drifting: int) -> Tr
         interval=tcp.interval if tcp.enable else None,
         probes=tcp.probes if tcp.enable else None,
         user_timeout=tcp.user_timeout,
-        crlf_interval=policy.crlf_interval,
+        crlf_interval=round(session.pings.get(name, policy.crlf_interval)),
         detection_idle=finite(policy.detection_idle(platform)),
         detection_busy=finite(policy.detection_busy(platform)),
         connections=count,
         drifting=drifting,
         keepalive_bytes_per_hour=policy.bytes_per_hour(platform, 6 if ":" in transport.bind_host else 4),
-        drift=tuple(str(drift) for one in listeners for drift in one.unmet),
+        drift=(*(str(drift) for one in listeners for drift in one.unmet), *session.competing(name)),
     )
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import select
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from pjka.attach.attachment import Attachment
 from pjka.attach.changes import changes
 from pjka.attach.contacts import Contacts, addresses_of
-from pjka.attach.events import ConfigurationKept, PbxSilent
+from pjka.attach.events import ConfigurationKept, PbxSilent, PingsCompete
 from pjka.attach.held import Held
+from pjka.attach.pings import Pings
 from pjka.attach.source import Plan, Source
 from pjka.conf.files import inside
 from pjka.enforce import Drift
 from pjka.errors import PjkaError
 from pjka.events import Events, Reloaded
+from pjka.keepalive.policy import Mechanism
 from pjka.linux.connections import Diagnostics, Endings, printed
 from pjka.linux.process import Process
 from pjka.pbx import astdb
@@ -28,6 +30,8 @@ from pjka.status import Cause, ChangeRow
 _SOON = 1.0
 _FULL_LOOK = 10.0
 _READ_BACK_ALL = 120.0
+_PING_LOOK = 2.0
+_PING_SAMPLES = 8
 _DATABASE = "/var/lib/asterisk/astdb.sqlite3"
 _DATABASE_LOOK = 30.0
 # a full look may take this share of the time
@@ -51,6 +55,11 @@ class Session:
         self._cost = 0.0
         self._opened = (-1, -1)
         self.contacts = Contacts()
+        self.pings: Mapping[str, float] = {}
+        self._pings = Pings()
+        self._pbx_pings: int | None = None
+        self._pings_told: dict[str, PingsCompete] = {}
+        self._pings_due = self.started
         self._database_due = self.started
         with ExitStack() as undo:
             self.endings = process.in_network(Endings)
@@ -114,6 +123,7 @@ class Session:
         elif opened != self._opened[0]:
             self._opened = opened, self._opened[1]
             self.attachment.look_for_outgoing(now)
+        self._look_for_pings(now)
         self._read_database(now)
         self._drop_given_up(now)
         if self.source.changed():
@@ -125,6 +135,7 @@ class Session:
             self._events.publish(PbxSilent(reason=news.reason))
         elif isinstance(news, Snapshot):
             self.contacts.replace(news.contacts, news.calling, self._clock())
+            self._pbx_pings = news.keep_alive
         else:
             self.contacts.update(news, self._clock())
         self._lead_to_contacts()
@@ -155,6 +166,44 @@ class Session:
             self.reload()
         except PjkaError as error:
             self._events.publish(ConfigurationKept(problem=str(error)))
+
+    def competing(self, transport: str) -> tuple[str, ...]:
+        """What competes with the kernel's keep-alive on a transport, in words."""
+        told = self._pings_told.get(transport)
+        return () if told is None else (f"the PBX sends CRLF every {told.interval:g} s: {told.advice}",)
+
+    def _advice(self) -> str:
+        """What to do about pings of the PBX."""
+        in_file = self.plan.configuration.global_.keep_alive_interval
+        if in_file:
+            return f"set keep_alive_interval=0 instead of {in_file} in [global], then restart the PBX"
+        if self._pbx_pings:
+            return "keep_alive_interval is 0 in the file: reload the PBX, then restart it"
+        return "only a restart of the PBX ends them; until then the user timeout bounds detection"
+
+    def _look_for_pings(self, now: float) -> None:
+        """See on a few connections of each transport whether the PBX pings where it should not."""
+        if now < self._pings_due:
+            return
+        self._pings_due = now + _PING_LOOK
+        self.pings = self._pings.look(self.attachment.samples(_PING_SAMPLES), now)
+        for name in self.plan.wanted:
+            interval = self.pings.get(name) or float(self._pbx_pings or 0)
+            source = "wire" if name in self.pings else "pbx"
+            if interval and self.plan.policies[name].mechanism is Mechanism.KERNEL:
+                self._tell_pings(
+                    PingsCompete(
+                        transport=name, interval=round(interval, 1), source=source, advice=self._advice()
+                    )
+                )
+            else:
+                self._pings_told.pop(name, None)
+
+    def _tell_pings(self, event: PingsCompete) -> None:
+        before = self._pings_told.get(event.transport)
+        if before is None or (before.source, before.advice) != (event.source, event.advice):
+            self._pings_told[event.transport] = event
+            self._events.publish(event)
 
     def _lead_to_contacts(self) -> None:
         """Assign outgoing connections to contacts that are known only now."""

@@ -48,7 +48,7 @@ class Source:
 
     def __init__(self, path: str, root: Path | None, platform: Platform, default: str = "") -> None:
         self.path = path
-        self._root = root
+        self.root = root
         self.platform = platform
         self._default = default
         self._files: tuple[str, ...] = (path,)
@@ -70,7 +70,7 @@ class Source:
 
         Where a transport's new version is rejected, the one of ``before`` stays: its connections live on.
         """
-        new = load(self.path, root=self._root)
+        new = load(self.path, root=self.root)
         old = before.configuration.transports if before else {}
         rejected = {
             name: reason for name in old.keys() - new.transports.keys() if (reason := _why(name, new))
@@ -113,7 +113,7 @@ class Source:
 
     def _stat(self, name: str) -> tuple[int, ...]:
         try:
-            status = inside(self._root, name).stat()
+            status = inside(self.root, name).stat()
         except (OSError, ValueError):
             return ()
         return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

@@ -14,7 +14,9 @@ from pathlib import Path
 import click
 
 from pjka.attach.commands import commands
+from pjka.attach.events import PbxSilent
 from pjka.attach.held import Held
+from pjka.attach.pings_off import pings_off
 from pjka.attach.rights import RightsError
 from pjka.attach.session import Session
 from pjka.attach.watch import Target, Watch
@@ -49,7 +51,12 @@ _SETTLE_SECONDS = 5.0
 @click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
 @click.option("--once", is_flag=True, help="Apply and exit: 0 if every socket has its policy, else 1.")
 @click.option("--restore", is_flag=True, help="At the end, put back what was found at attach.")
-@click.option("--ami", is_flag=True, help="Ask the PBX for its contacts and calls, as pjka.conf [ami] says.")
+@click.option(
+    "--ami", is_flag=True, help="Ask the PBX for contacts and calls ([ami] of pjka.conf, or PJKA_AMI_*)."
+)
+@click.option(
+    "--crlf-off", is_flag=True, help="With --ami: set keep_alive_interval=0 in pjsip.conf, and reload."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with --dry-run and --once.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
 @listen_option()
@@ -65,6 +72,7 @@ def attach(
     once: bool,
     restore: bool,
     ami: bool,
+    crlf_off: bool,
     as_json: bool,
     log_json: bool,
 ) -> None:
@@ -80,6 +88,8 @@ def attach(
       pjka attach --process kamailio --config /etc/pjka/pjsip.conf
       pjka attach --pidfile /run/asterisk/asterisk.pid --restore
     """
+    if crlf_off and not ami:
+        raise click.UsageError("--crlf-off needs --ami, to have the PBX reload")
     target = Target(_finder(pid, pidfile, container, name), config, default_transport)
     logs = LogSettings(json=log_json, journal=under_journal(sys.stderr, os.environ))
     with configured(logs, sys.stderr), ExitStack() as undo:
@@ -94,7 +104,10 @@ def attach(
             if once:
                 raise SystemExit(_apply(session, as_json))
             if ami:
-                undo.callback(_ask_pbx(watch))
+                client = _ask_pbx(watch)
+                undo.callback(client.stop)
+                if crlf_off:
+                    _pings_off(watch, session, client)
             _serve(watch, path, notifier, restore)
         except RightsError as error:
             raise NotPermitted(str(error)) from error
@@ -119,14 +132,32 @@ def _finder(
     return ways[0] if ways else find.asterisk
 
 
-def _ask_pbx(watch: Watch) -> Callable[[], None]:
-    """Start the manager session; what is returned ends it."""
-    account = settings.load(settings.DEFAULT_PATH, os.environ).ami
+def _pings_off(watch: Watch, session: Session, client: AmiClient) -> None:
+    """Where that cannot be done it is told, and the rest is done all the same."""
+    try:
+        written = pings_off(session)
+    except PjkaError as error:
+        watch.events.publish(PbxSilent(reason=str(error)))
+        return
+    for event in written:
+        watch.events.publish(event)
+    if written:
+        client.order("Reload", {"Module": "res_pjsip.so"})
+
+
+def _ask_pbx(watch: Watch) -> AmiClient:
+    """Start the manager session."""
+    account = settings.ami(settings.DEFAULT_PATH, os.environ)
     if not account.user:
-        raise PjkaError("no account for --ami", file=settings.DEFAULT_PATH, option="[ami] user")
+        raise PjkaError(
+            "no account for --ami",
+            file=settings.DEFAULT_PATH,
+            option="[ami] user",
+            expected="a user there, or in the environment as PJKA_AMI_USER, with PJKA_AMI_SECRET",
+        )
     client = AmiClient((account.host, account.port), account.user, account.secret, watch.learn)
     client.start()
-    return client.stop
+    return client
 
 
 def _serve(watch: Watch, path: Path, notifier: Notifier, restore: bool) -> None:

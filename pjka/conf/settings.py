@@ -92,6 +92,20 @@ def load(path: str, environment: Mapping[str, str]) -> Settings:
     return parse(text, path, environment)
 
 
+def ami(path: str, environment: Mapping[str, str]) -> Ami:
+    """The account for the manager interface: of the environment where it names a user, else of ``path``.
+
+    ``PJKA_AMI_USER``, ``PJKA_AMI_SECRET``, ``PJKA_AMI_HOST`` and ``PJKA_AMI_PORT``; then no file is needed.
+    Raises :class:`SettingsError`.
+    """
+    if not environment.get("PJKA_AMI_USER"):
+        return load(path, environment).ami
+    lines = [
+        f"{key} = ${{{name}}}" for key in _KEYS["ami"] if (name := f"PJKA_AMI_{key.upper()}") in environment
+    ]
+    return parse("\n".join(["[ami]", *lines]), "environment", environment).ami
+
+
 def parse(text: str, file: str, environment: Mapping[str, str]) -> Settings:
     """The settings in ``text``; ``environment`` is where ``${NAME}`` is looked up, ``file`` for messages."""
     values = {(value.section, value.key): value for value in _values(text, file)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from pjka.pbx.ami import AmiError, AmiMessage, Answer, Manager, ManagerState
 from pjka.pbx.contacts import PbxContact, contact_of
@@ -21,10 +22,14 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All contacts that the PBX has now, and the endpoints that have calls."""
+    """All contacts that the PBX has now, and the endpoints that have calls.
+
+    ``keep_alive``: seconds of `keep_alive_interval` as the PBX has it, None where it does not tell.
+    """
 
     contacts: tuple[PbxContact, ...]
     calling: frozenset[str]
+    keep_alive: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,16 @@ class AmiClient:
         self._account = user, secret
         self._tell = tell
         self._stopping = threading.Event()
+        self._orders: SimpleQueue[tuple[str, Mapping[str, str]]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pjka-ami", daemon=True)
 
     def start(self) -> None:
         """Begin to connect."""
         self._thread.start()
+
+    def order(self, action: str, fields: Mapping[str, str]) -> None:
+        """Have an action done once the session is up, and everything asked for anew; from any thread."""
+        self._orders.put((action, fields))
 
     def stop(self) -> None:
         """End the session."""
@@ -92,6 +102,8 @@ class AmiClient:
                     deadline = questions.deadline
                 if time.monotonic() > deadline:
                     raise AmiError("the manager does not answer")
+                while not self._orders.empty() and manager.state is ManagerState.READY:
+                    questions.order(*self._orders.get_nowait())
                 questions.ask(time.monotonic())
                 for one in self._received(connection, manager):
                     self._consider(one, questions)
@@ -107,6 +119,8 @@ class AmiClient:
 
     def _consider(self, one: Answer | AmiMessage, questions: _Questions) -> None:
         if isinstance(one, Answer):
+            if one.number in questions.orders and not one.ok:
+                self._tell(Trouble(f"the manager refuses an action: {one.response.get('Message')}"))
             snapshot = questions.answered(one)
             if snapshot is not None:
                 self._tell(snapshot)
@@ -117,25 +131,31 @@ class AmiClient:
 
 
 class _Questions:
-    """The two lists that make a snapshot, asked for every minute."""
+    """What makes a snapshot, asked for every minute and after each order."""
 
     def __init__(self, manager: Manager) -> None:
         self.deadline = float("inf")
         self._manager = manager
         self._due = 0.0
-        self._contacts = self._channels = 0
+        self._contacts = self._channels = self._settings = 0
+        self.orders: set[int] = set()
         self._answers: dict[int, Answer] = {}
+
+    def order(self, action: str, fields: Mapping[str, str]) -> None:
+        self.orders.add(self._manager.ask(action, fields))
+        self._due = 0.0
 
     def ask(self, now: float) -> None:
         if self._manager.state is ManagerState.READY and now >= self._due:
             self._answers.clear()
             self._contacts = self._manager.ask("PJSIPShowContacts")
             self._channels = self._manager.ask("CoreShowChannels")
+            self._settings = self._manager.ask("Command", {"Command": "pjsip show settings"})
             self._due, self.deadline = now + _ASK_AGAIN, now + _ANSWER_SECONDS
 
     def answered(self, answer: Answer) -> Snapshot | None:
         self._answers[answer.number] = answer
-        if not {self._contacts, self._channels} <= self._answers.keys():
+        if not {self._contacts, self._channels, self._settings} <= self._answers.keys():
             return None
         self.deadline = float("inf")
         listed = (contact_of(event) for event in self._answers[self._contacts].events)
@@ -143,4 +163,14 @@ class _Questions:
         return Snapshot(
             tuple(contact for contact in listed if contact is not None),
             frozenset(name[6:].rpartition("-")[0] for name in names if name.startswith("PJSIP/")),
+            keep_alive_in(self._answers[self._settings]),
         )
+
+
+def keep_alive_in(answer: Answer) -> int | None:
+    """``keep_alive_interval`` in the answer to ``pjsip show settings``; None where that was refused."""
+    for name, value in answer.response.fields:
+        option, _, number = value.partition(":")
+        if name == "Output" and option.strip() == "keep_alive_interval" and number.strip().isdecimal():
+            return int(number)
+    return None

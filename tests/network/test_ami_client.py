@@ -21,6 +21,8 @@ LISTS = (
     b"Response: Success\r\nActionID: 2\r\nEventList: start\r\n\r\n"
     b"Event: CoreShowChannel\r\nActionID: 2\r\nChannel: PJSIP/desk-7-0000001a\r\n\r\n"
     b"Event: CoreShowChannelsComplete\r\nActionID: 2\r\nEventList: Complete\r\n\r\n"
+    b"Response: Success\r\nActionID: 3\r\nMessage: Command output follows\r\nOutput: Global Settings:\r\n"
+    b"Output:  keep_alive_interval          : 90\r\n\r\n"
 )
 STATUS = b"Event: ContactStatus\r\nURI: sip:bob@192.0.2.8\r\nContactStatus: Unreachable\r\nAOR: bob\r\n\r\n"
 
@@ -105,7 +107,7 @@ def talk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list]]:
 def test_contacts_calls_and_changes_are_told(talk):
     told = talk(works)
     until(lambda: len(told) == 2)
-    assert told[0] == Snapshot((), frozenset({"desk-7"}))
+    assert told[0] == Snapshot((), frozenset({"desk-7"}), 90)
     assert told[1] == PbxContact("bob", "sip:bob@192.0.2.8", status="Unreachable")
 
 

@@ -227,3 +227,24 @@ def test_the_first_process_of_a_container(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(find, "_named", lambda name: iter(()))
     assert find.container("pbx") == os.getpid()
+
+
+def test_a_killed_process_is_ending_and_a_running_one_is_not(server):
+    port_of(server)
+    with Process(server.pid) as process:
+        assert not process.ending()
+        server.kill()
+        until(lambda: process.ending())
+
+
+def test_mount_points_are_those_of_the_process(server, tmp_path):
+    port_of(server)
+    place = tmp_path / "a b"
+    place.mkdir()
+    command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && echo up && read x', str(place)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True) as child, Process(server.pid) as ours:
+        assert child.stdout.readline() == "up\n"
+        with Process(child.pid) as theirs:
+            assert str(place) in theirs.mount_points() - ours.mount_points()
+        child.communicate("done\n")

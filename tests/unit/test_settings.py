@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pjka.conf.settings import Ami, Listen, Settings, SettingsError, load, parse
+from pjka.conf.settings import Ami, Listen, Settings, SettingsError, ami, load, parse
 
 SAMPLE = Path(__file__).parents[2] / "conf" / "pjka.conf"
 
@@ -126,3 +126,17 @@ def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
 def test_any_text_parses_or_is_refused(text: str) -> None:
     with contextlib.suppress(SettingsError):
         settings(text, X="x")
+
+
+def test_the_environment_alone_is_enough_for_the_manager_account() -> None:
+    environment = {"PJKA_AMI_USER": "pjka", "PJKA_AMI_SECRET": "a$b${c}", "PJKA_AMI_PORT": "5039"}
+    found = ami("/nowhere/pjka.conf", environment)
+    assert found == Ami("127.0.0.1", 5039, "pjka", "a$b${c}")
+    with pytest.raises(SettingsError, match="is no port"):
+        ami("/nowhere/pjka.conf", environment | {"PJKA_AMI_PORT": "many"})
+
+
+def test_without_a_user_in_the_environment_the_file_has_the_account(tmp_path: Path) -> None:
+    path = tmp_path / "pjka.conf"
+    path.write_text("[ami]\nuser = other\n")
+    assert ami(str(path), {"PJKA_AMI_SECRET": "unused"}).user == "other"
