@@ -244,7 +244,7 @@ class Qualifier:
 
     def _done(self, key: Key, result: Result) -> None:
         self._outstanding.discard(key)
-        contact, side = self.registry.contact(key), self.sides.setdefault(key, Side())
+        contact, side = self.registry.contact(key), self.sides.get(key) or self.sides.setdefault(key, Side())
         side.peer = result.address or side.peer
         if result.rounds:
             messages = result.rounds + (result.rounds if result.cause is Cause.ANSWER else 0)

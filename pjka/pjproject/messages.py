@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from pjka.errors import PjkaError
 from pjka.pjproject.native import Native
@@ -25,6 +26,10 @@ _NAME = struct.Struct("=qqI")  # dest_info: name, count
 _ADDRESS = struct.Struct("=iII28si")  # type, priority, weight, address, its length
 _SENT_BY = struct.Struct("=qqi")
 _IPV6 = 0x80
+_ENTRIES_KEPT = 16384
+
+Addresses = tuple[tuple[str, int], ...]
+"""Where to send to, in the order to try."""
 
 RECEIVED, TRANSPORT_ERROR = 3, 4
 
@@ -47,8 +52,7 @@ _OFFSETS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A request and where it goes: the ``addresses`` in the order to try them, by transport type ``kind``.
 
     ``host`` is the name that TLS verifies. ``sent_by`` is what Via names as our address: where a new
@@ -58,7 +62,7 @@ class Envelope:
     text: bytes
     kind: int
     host: str
-    addresses: Sequence[tuple[str, int]]
+    addresses: Addresses
     sent_by: tuple[str, int] | None
 
 
@@ -71,10 +75,13 @@ class Received:
     transport: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionEnd:
-    """The final state of a transaction: ``received`` is None where no answer came."""
+class TransactionEnd(NamedTuple):
+    """The final state of a transaction: ``received`` is None where no answer came.
 
+    The address ``transaction`` is valid only inside pjproject's callback.
+    """
+
+    transaction: int
     code: int
     kind: int  # RECEIVED, TRANSPORT_ERROR, or another: pjproject's own timer
     error: int  # pjproject's status of a transport error; 0 = none
@@ -90,6 +97,7 @@ class Messages:
             raise PjkaError(f"the messages of pjproject {native.version} are not known to pjka")
         self._offsets = offsets
         self._length_at = 0
+        self._entries = lru_cache(_ENTRIES_KEPT)(self._make_entries)
         self._alloc = native.declare("pj_pool_alloc", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
         self._parse = native.declare(
             "pjsip_parse_msg",
@@ -126,9 +134,9 @@ class Messages:
         source, transaction, kind = _EVENT.unpack(ctypes.string_at(event + _EVENT_SOURCE, _EVENT.size))
         code = ctypes.c_int.from_address(transaction + self._offsets.status_code).value
         if kind == RECEIVED:
-            return TransactionEnd(code, kind, 0, self.read(source))
+            return TransactionEnd(transaction, code, kind, 0, self.read(source))
         error = ctypes.c_int.from_address(transaction + self._offsets.transport_error).value
-        return TransactionEnd(code, kind, error, None)
+        return TransactionEnd(transaction, code, kind, error, None)
 
     def read(self, rx_data: int) -> Received:
         """The bytes of a received message and who sent it; valid only inside pjproject's callback."""
@@ -145,14 +153,21 @@ class Messages:
 
     def _destination(self, host: int, length: int, envelope: Envelope) -> bytes:
         """``pjsip_tx_data.dest_info``: the name that TLS verifies, then the addresses."""
-        offsets, wanted = self._offsets, envelope.addresses[: self._offsets.addresses]
-        parts = [_NAME.pack(host, length, len(wanted)).ljust(offsets.first_address - _TX_DESTINATION, b"\0")]
-        for address, port in wanted:
+        wanted = envelope.addresses[: self._offsets.addresses]
+        name = _NAME.pack(host, length, len(wanted)).ljust(
+            self._offsets.first_address - _TX_DESTINATION, b"\0"
+        )
+        return name + self._entries(envelope.kind, wanted)
+
+    def _make_entries(self, protocol: int, addresses: Addresses) -> bytes:
+        """The addresses as the entries of ``dest_info.addr``; the same ones are asked for again and again."""
+        offsets, entries = self._offsets, b""
+        for address, port in addresses:
             packed, size, family = sockaddr(address, port)
-            kind = envelope.kind | (_IPV6 if family == socket.AF_INET6 else 0)
+            kind = protocol | (_IPV6 if family == socket.AF_INET6 else 0)
             entry = bytes(offsets.address_type) + _ADDRESS.pack(kind, 0, 0, packed, size)
-            parts.append(entry.ljust(offsets.address_size, b"\0"))
-        return b"".join(parts)
+            entries += entry.ljust(offsets.address_size, b"\0")
+        return entries
 
     def _find_length(self, rx_data: int) -> int:
         """The offset of ``pkt_info.len``, told by the pointer into the packet that has to follow it.

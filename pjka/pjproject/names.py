@@ -17,9 +17,8 @@ import dns.exception
 import dns.resolver
 from dns.rdtypes.IN.SRV import SRV
 
+from pjka.pjproject.messages import Addresses
 from pjka.pjproject.reactor import Reactor
-
-Addresses = tuple[tuple[str, int], ...]
 
 _WORKERS = 4
 _PATIENCE = 5.0  # s for one SRV question

@@ -14,14 +14,16 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from pjka.errors import PjkaError
 from pjka.pjproject import digest
+from pjka.pjproject.deadlines import Deadlines
 from pjka.pjproject.layouts import Selector
-from pjka.pjproject.messages import TRANSPORT_ERROR, Envelope, Received, TransactionEnd
+from pjka.pjproject.messages import TRANSPORT_ERROR, Addresses, Envelope, Received, TransactionEnd
 from pjka.pjproject.names import Names
 from pjka.pjproject.native import PJ_SUCCESS, Native
-from pjka.pjproject.reactor import Reactor, Timer
+from pjka.pjproject.reactor import Reactor
 from pjka.pjproject.transactions import Transactions
 
 _MAX_ROUNDS = 10
@@ -128,6 +130,7 @@ class _Exchange:
     destination: Destination
     done: Callable[[Result], None]
     late: Callable[[], None]
+    timeout: float
     started: float
     call_id: str
     tag: str
@@ -138,7 +141,6 @@ class _Exchange:
     received_bytes: int = 0
     address: tuple[str, int] | None = None
     realms: frozenset[str] = frozenset()
-    timer: Timer | None = None
 
     def result(
         self, cause: Cause, reason: str, status: int = 0, received: Received | None = None, rtt: int = 0
@@ -156,8 +158,7 @@ class _Exchange:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
+class _Ending(NamedTuple):
     """What a callback of pjproject, or a failed call to it, noted down about an exchange."""
 
     token: int
@@ -179,6 +180,7 @@ class Requests:
         self._names = names
         self._transactions = Transactions(native, self._ended)
         self._exchanges: dict[int, _Exchange] = {}
+        self._deadlines = Deadlines(reactor, self._time_out)
         self._expired: OrderedDict[str, tuple[float, Callable[[], None]]] = OrderedDict()
         self._endings: deque[_Ending] = deque()
         self._settling = False
@@ -208,6 +210,7 @@ class Requests:
             destination,
             done,
             late,
+            timeout,
             now,
             request.call_id or unique[:32],
             unique[32:48],
@@ -215,7 +218,7 @@ class Requests:
         )
         self._exchanges[token] = exchange
         if timeout > 0:
-            exchange.timer = self._reactor.call_later(timeout, lambda: self._time_out(exchange))
+            self._deadlines.set(token, timeout)
         self._locate(exchange, ())
 
     def close(self) -> None:
@@ -235,7 +238,7 @@ class Requests:
         """Find the addresses, then transmit: at once where no name has to be looked up."""
         where = exchange.destination
 
-        def found(addresses: Sequence[tuple[str, int]]) -> None:
+        def found(addresses: Addresses) -> None:
             if exchange.token in self._exchanges:
                 self._transmit(exchange, addresses, credentials)
 
@@ -244,7 +247,7 @@ class Requests:
     def _transmit(
         self,
         exchange: _Exchange,
-        addresses: Sequence[tuple[str, int]],
+        addresses: Addresses,
         credentials: Sequence[tuple[str, str]],
     ) -> None:
         if not addresses:
@@ -324,8 +327,11 @@ class Requests:
         self._locate(exchange, headers)
         return True
 
-    def _time_out(self, exchange: _Exchange) -> None:
+    def _time_out(self, token: int) -> None:
         """Our own timer: end the transaction, so that nothing is retransmitted to a peer that we gave up."""
+        exchange = self._exchanges.get(token)
+        if exchange is None:
+            return
         now = self._reactor.now()
         self._drop(exchange)
         self._expired[exchange.call_id] = (now, exchange.late)
@@ -336,8 +342,7 @@ class Requests:
 
     def _drop(self, exchange: _Exchange) -> None:
         self._exchanges.pop(exchange.token, None)
-        if exchange.timer is not None:
-            exchange.timer.cancel()
+        self._deadlines.lift(exchange.token, exchange.timeout)
 
     def _result(self, exchange: _Exchange, ending: _Ending) -> Result:
         end = ending.end

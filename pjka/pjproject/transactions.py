@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable
 
 from pjka.pjproject.layouts import Selector, String
-from pjka.pjproject.messages import Envelope, Messages, TransactionEnd
+from pjka.pjproject.messages import RECEIVED, Envelope, Messages, TransactionEnd
 from pjka.pjproject.native import PJ_SUCCESS, Native
 
 _TRANSACTION_LOCK = 32  # pjsip_transaction.grp_lock, the same in all versions known
@@ -64,4 +64,12 @@ class Transactions:
             self._unlock(lock)
 
     def _ended(self, token: int, event: int) -> None:
-        self._on_end(token, self._messages.end_of(event))
+        """End the transaction with its answer, as pjproject does over TCP; a repeated answer is then a stray.
+
+        Over UDP it would be kept for T4, which is 5 s, with its 19 kB; as pjproject has it, after 3xx to 6xx
+        it is.
+        """
+        end = self._messages.end_of(event)
+        if end.kind == RECEIVED:
+            self._terminate(end.transaction, end.code)
+        self._on_end(token, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import queue
 import socket
 import ssl
@@ -210,6 +211,32 @@ def test_provisional_responses_are_not_results(engine: Engine) -> None:
         return response(request, "100 Trying") + response(request, "200 OK")
 
     assert engine.ask(engine.peer("tcp", trying_first)).status == 200
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+def test_an_answer_that_is_repeated_is_one_result(engine: Engine, status: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as repeating:
+
+        def twice(request: str, _: int) -> str:
+            host, port = header(request, "Via").split()[1].partition(";")[0].split(":")
+            repeating.sendto(response(request, status).encode(), (host, int(port)))
+            return response(request, status)
+
+        peer = engine.peer("udp", twice)
+        results = engine.start(peer)
+        assert results.get(timeout=20).status == int(status[:3])
+        assert engine.ask(peer).status == int(status[:3])
+        assert results.empty()
+
+
+def test_an_answered_transaction_over_udp_does_not_last_another_five_seconds(engine: Engine) -> None:
+    count = engine.endpoint.native.declare("pjsip_tsx_layer_get_tsx_count", ctypes.c_uint)
+    before, peer = engine.reactor.call(count), engine.peer("udp")
+    assert engine.ask(peer).status == 200
+    deadline = time.monotonic() + 2
+    while engine.reactor.call(count) > before:
+        assert time.monotonic() < deadline, "pjproject still keeps the transaction"
+        time.sleep(0.02)
 
 
 def test_requests_reuse_a_connection_with_the_same_remote_address(engine: Engine) -> None:
