@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from pjka.attach import contact_rows, rows
 from pjka.attach.session import Session
@@ -13,6 +15,8 @@ from pjka.surface.protocol import check_arguments, flag_argument, integer_argume
 from pjka.surface.shows import Command, show_commands
 
 _RELOAD_SECONDS = 60.0
+_CALLS_SECONDS, _CALLS_LOOK = 3.0, 0.02
+_CALLS_UNKNOWN = "without --ami it is not known whether it carried a call"
 
 
 def commands(watch: Watch) -> dict[str, Command]:
@@ -29,9 +33,22 @@ def commands(watch: Watch) -> dict[str, Command]:
     shows = show_commands({name: _source(watch, source) for name, source in sources.items()})
     return {
         **shows,
-        "kill": lambda arguments: watch.call(lambda session: kill(session, arguments)),
+        "kill": lambda arguments: _kill(watch, arguments),
         "reload": lambda arguments: watch.call(lambda session: reload(session, arguments), _RELOAD_SECONDS),
     }
+
+
+def _kill(watch: Watch, arguments: Mapping[str, object]) -> ConnectionRow:
+    """Ask the PBX for its calls first, where it can be asked."""
+    if watch.ask_pbx is not None and not flag_argument(arguments, "force"):
+        before = watch.call(lambda session: session.contacts.asked)
+        watch.ask_pbx()
+        deadline = time.monotonic() + _CALLS_SECONDS
+        while watch.call(lambda session: session.contacts.asked) == before:
+            if time.monotonic() > deadline:
+                raise PjkaError("the PBX does not say whether it carries a call", option="force")
+            time.sleep(_CALLS_LOOK)
+    return watch.call(lambda session: kill(session, arguments))
 
 
 def kill(session: Session, arguments: Mapping[str, object]) -> ConnectionRow:
@@ -45,7 +62,7 @@ def kill(session: Session, arguments: Mapping[str, object]) -> ConnectionRow:
     held = next((one for one in session.attachment.connections.values() if one.serial == serial), None)
     if row is None or held is None:
         raise PjkaError(f"there is no connection {serial}")
-    if session.contacts.carries_call(held.connection.remote) and arguments.get("force") is not True:
+    if session.contacts.carries_call(held.connection.remote) and not flag_argument(arguments, "force"):
         raise PjkaError(f"connection {serial} carries a call", option="force")
     try:
         ended = session.attachment.kill(held, Cause.KILLED)
@@ -55,7 +72,7 @@ def kill(session: Session, arguments: Mapping[str, object]) -> ConnectionRow:
         ) from error
     if not ended:
         raise PjkaError(f"connection {serial} has ended already")
-    return row
+    return row if session.contacts.known else replace(row, note=_CALLS_UNKNOWN)
 
 
 def reload(session: Session, arguments: Mapping[str, object]) -> object:

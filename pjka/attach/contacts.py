@@ -20,6 +20,7 @@ class Contacts:
     def __init__(self) -> None:
         self.known = False
         self.calling: frozenset[str] = frozenset()
+        self.asked = 0.0
         self._contacts: dict[tuple[str, str], PbxContact] = {}
         self._unreachable_since: dict[tuple[str, str], float] = {}
 
@@ -29,7 +30,7 @@ class Contacts:
     def replace(self, contacts: Iterable[PbxContact], calling: frozenset[str], now: float) -> None:
         """These are all the contacts now, and the endpoints with calls."""
         self._contacts = {(one.aor, one.uri): one for one in contacts}
-        self.calling, self.known = calling, True
+        self.calling, self.known, self.asked = calling, True, now
         for one in self._contacts.values():
             self._note(one, now)
         self._unreachable_since = {
@@ -81,6 +82,10 @@ class Contacts:
             if now - since >= (aor.qualify_down - 1) * aor.qualify_frequency:
                 found.append((self._contacts[key], aor))
         return found
+
+    def calls_are_older(self, contact: PbxContact) -> bool:
+        """Whether the calls were asked for before this contact became unreachable."""
+        return self.asked < self._unreachable_since.get((contact.aor, contact.uri), 0.0)
 
     def dealt_with(self, contact: PbxContact) -> None:
         """Do not give this contact up again before it has been reachable."""

@@ -32,24 +32,26 @@ _FULL_LOOK = 10.0
 _READ_BACK_ALL = 120.0
 _PING_LOOK = 2.0
 _PING_SAMPLES = 8
-_DATABASE = "/var/lib/asterisk/astdb.sqlite3"
 _DATABASE_LOOK = 30.0
 # a full look may take this share of the time
 _SHARE = 1 / 200
 
 
 class Session:
-    """Looks after the sockets of one process; a context manager.
+    """Looks after the sockets of one process; ``database`` is the path of its ``astdb.sqlite3``.
 
     Raises ConfigurationError, and OSError where the process ends meanwhile.
     """
 
-    def __init__(self, process: Process, source: Source, events: Events, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, process: Process, source: Source, database: str, events: Events, clock: Callable[[], float]
+    ) -> None:
         self.process = process
         self.source = source
         self.plan: Plan = source.load()
         self._events = events
         self._clock = clock
+        self._database = database
         self.loaded = time.time()
         self.started = self._last_full = self._last_step = clock()
         self._cost = 0.0
@@ -218,7 +220,7 @@ class Session:
             return
         self._database_due = now + _DATABASE_LOOK
         try:
-            found = astdb.contacts(inside(self.process.root(), _DATABASE), time.time())
+            found = astdb.contacts(inside(self.process.root(), self._database), time.time())
         except (AstdbError, OSError):
             return
         for contact in found:
@@ -229,7 +231,7 @@ class Session:
         """End the connections of contacts that `@close_wedged` or `@remove_unreachable` wants dropped."""
         for contact, aor in self.contacts.given_up(self.plan.configuration.aors, now):
             places = addresses_of(contact)
-            if contact.endpoint in self.contacts.calling:
+            if self.contacts.calls_are_older(contact) or contact.endpoint in self.contacts.calling:
                 continue
             self.contacts.dealt_with(contact)
             cause = Cause.WEDGED if aor.close_wedged else Cause.UNREACHABLE

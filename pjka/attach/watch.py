@@ -24,11 +24,11 @@ from pjka.linux.find import NotFoundError
 from pjka.linux.process import Process
 from pjka.linux.system_timers import this_machine
 from pjka.pbx.client import News
+from pjka.pbx.directories import directories
 
 T = TypeVar("T")
 
 _TICK = 0.5
-_DEFAULT_PATH = "/etc/asterisk/pjsip.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Watch:
         self.target = target
         self.events = events
         self.session: Session | None = None
+        self.ask_pbx: Callable[[], None] | None = None
         self._alive = alive
         self._mailbox = Mailbox()
         self._stopping = False
@@ -130,13 +131,14 @@ class Watch:
             raise NotFoundError(f"process {process.pid} is {program!r}, no longer {self._program!r}")
         rights.check(process)
         own = self.target.configuration is None
+        places = directories(process.root(), process.command())
         source = Source(
-            self.target.configuration or _DEFAULT_PATH,
+            self.target.configuration or f"{places.etc}/pjsip.conf",
             process.root() if own else None,
             process.in_network(this_machine),
             self.target.default_transport,
         )
-        session = Session(process, source, self.events, time.monotonic)
+        session = Session(process, source, f"{places.database}/astdb.sqlite3", self.events, time.monotonic)
         self._program = program
         return session
 

@@ -58,7 +58,8 @@ def kill(path: Path, connection: int, as_json: bool, force: bool) -> None:
     with reporting(), ControlClient(path) as client:
         answer = client.request("kill", {"connection": connection} | ({"force": True} if force else {}))
         row = ConnectionRow.from_json(answer if isinstance(answer, dict) else {})
-    closed = printable(f"Closed connection {row.serial}: {row.peer} on {row.transport or 'no transport'}.")
+    closed = f"Closed connection {row.serial}: {row.peer} on {row.transport or 'no transport'}."
+    closed = printable(f"{closed} Note: {row.note}." if row.note else closed)
     click.echo(json.dumps(answer) if as_json else closed)
 
 

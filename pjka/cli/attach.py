@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -20,7 +21,7 @@ from pjka.attach.pings_off import pings_off
 from pjka.attach.rights import RightsError
 from pjka.attach.session import Session
 from pjka.attach.watch import Target, Watch
-from pjka.cli.daemon import listen_option
+from pjka.cli.daemon import listen_option, listen_path, own_settings, settings_option
 from pjka.cli.failures import NotPermitted, Unusable
 from pjka.conf import settings
 from pjka.enforce import Drift
@@ -32,9 +33,11 @@ from pjka.logs import LogSettings, configured, log_event, under_journal
 from pjka.pbx.client import AmiClient
 from pjka.surface.control import ControlServer
 from pjka.surface.notify import Notifier
+from pjka.surface.pages import pages
 from pjka.text import printable
 
 _SETTLE_SECONDS = 5.0
+_WAIT_SECONDS = 0.5
 
 
 @click.command()
@@ -57,11 +60,14 @@ _SETTLE_SECONDS = 5.0
 @click.option(
     "--crlf-off", is_flag=True, help="With --ami: set keep_alive_interval=0 in pjsip.conf, and reload."
 )
+@click.option("--wait", is_flag=True, help="Wait for the PBX if it does not run yet.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with --dry-run and --once.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
 @listen_option()
+@settings_option()
 def attach(
-    path: Path,
+    path: Path | None,
+    settings_path: str | None,
     pid: int | None,
     pidfile: str | None,
     container: str | None,
@@ -73,6 +79,7 @@ def attach(
     restore: bool,
     ami: bool,
     crlf_off: bool,
+    wait: bool,
     as_json: bool,
     log_json: bool,
 ) -> None:
@@ -98,21 +105,32 @@ def attach(
         watch.events.subscribe(log_event)
         undo.callback(watch.close)
         try:
-            session = watch.attach()
+            session = _attached(watch, wait)
             if dry_run:
                 raise SystemExit(_preview(session, as_json))
             if once:
                 raise SystemExit(_apply(session, as_json))
             if ami:
                 client = _ask_pbx(watch)
+                watch.ask_pbx = client.ask
                 undo.callback(client.stop)
                 if crlf_off:
                     _pings_off(watch, session, client)
-            _serve(watch, path, notifier, restore)
+            _serve(watch, path, own_settings(settings_path), notifier, restore)
         except RightsError as error:
             raise NotPermitted(str(error)) from error
         except (PjkaError, OSError) as error:
             raise Unusable(str(error)) from error
+
+
+def _attached(watch: Watch, wait: bool) -> Session:
+    while True:
+        try:
+            return watch.attach()
+        except find.NotFoundError:
+            if not wait:
+                raise
+        time.sleep(_WAIT_SECONDS)
 
 
 def _finder(
@@ -160,15 +178,19 @@ def _ask_pbx(watch: Watch) -> AmiClient:
     return client
 
 
-def _serve(watch: Watch, path: Path, notifier: Notifier, restore: bool) -> None:
-    server = ControlServer(path, commands(watch), watch.events)
+def _serve(
+    watch: Watch, path: Path | None, own: settings.Settings, notifier: Notifier, restore: bool
+) -> None:
+    asked = commands(watch)
+    server = ControlServer(path or listen_path(own), asked, watch.events)
     before = {
         number: signal.signal(number, lambda *_: watch.stop()) for number in (signal.SIGINT, signal.SIGTERM)
     }
     server.start()
-    notifier.ready()
     try:
-        watch.run()
+        with pages(own, asked, watch.events):
+            notifier.ready()
+            watch.run()
         if restore and watch.session is not None:
             watch.session.attachment.restore()
     finally:

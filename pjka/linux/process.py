@@ -103,6 +103,14 @@ class Process:
         except OSError:
             return ""
 
+    def command(self) -> list[str]:
+        """Its command line; none once it has ended."""
+        try:
+            text = Path(f"/proc/{self.pid}/cmdline").read_bytes().decode("utf-8", "surrogateescape")
+        except OSError:
+            return []
+        return text.split("\0")[:-1]
+
     def opened(self) -> tuple[int, int]:
         """How many TCP connections were opened and accepted in its network namespace since that was made.
 

@@ -55,6 +55,7 @@ class AmiClient:
         self._account = user, secret
         self._tell = tell
         self._stopping = threading.Event()
+        self._again = threading.Event()
         self._orders: SimpleQueue[tuple[str, Mapping[str, str]]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="pjka-ami", daemon=True)
 
@@ -65,6 +66,10 @@ class AmiClient:
     def order(self, action: str, fields: Mapping[str, str]) -> None:
         """Have an action done once the session is up, and everything asked for anew; from any thread."""
         self._orders.put((action, fields))
+
+    def ask(self) -> None:
+        """Have everything asked for anew; from any thread."""
+        self._again.set()
 
     def stop(self) -> None:
         """End the session."""
@@ -104,6 +109,9 @@ class AmiClient:
                     raise AmiError("the manager does not answer")
                 while not self._orders.empty() and manager.state is ManagerState.READY:
                     questions.order(*self._orders.get_nowait())
+                if self._again.is_set():
+                    self._again.clear()
+                    questions.again()
                 questions.ask(time.monotonic())
                 for one in self._received(connection, manager):
                     self._consider(one, questions)
@@ -128,6 +136,8 @@ class AmiClient:
             contact = contact_of(one)
             if contact is not None:
                 self._tell(contact)
+                if contact.status == "Unreachable":  # it may be given up, if it has no call
+                    questions.again()
 
 
 class _Questions:
@@ -143,6 +153,9 @@ class _Questions:
 
     def order(self, action: str, fields: Mapping[str, str]) -> None:
         self.orders.add(self._manager.ask(action, fields))
+        self.again()
+
+    def again(self) -> None:
         self._due = 0.0
 
     def ask(self, now: float) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from docker.errors import APIError
 from docker.models.containers import Container
 from pbx_container import Pbx, StartPbx
+
+import docker
 
 LABEL = "pjka-test"  # by which tests/hosts/prepare finds what a killed run has left behind
 START_LIMIT = 60.0  # seconds
@@ -40,10 +41,26 @@ def run_token(engine_client: docker.DockerClient) -> Iterator[str]:
 @pytest.fixture
 def start_pbx(engine_client: docker.DockerClient, run_token: str, tmp_path: Path) -> Iterator[StartPbx]:
     """Start as many PBXs as a test wants; they are removed when it ends, passed or failed."""
+    with starting(engine_client, run_token, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared_pbx(
+    engine_client: docker.DockerClient, run_token: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartPbx]:
+    """The same for PBXs that all tests of a module share."""
+    with starting(engine_client, run_token, tmp_path_factory.mktemp("pbx")) as start:
+        yield start
+
+
+@contextmanager
+def starting(engine_client: docker.DockerClient, run_token: str, directory: Path) -> Iterator[StartPbx]:
+    """Starts PBXs with their files in ``directory``, and removes them at the end."""
     with ExitStack() as stack:
 
         def start(version: str, pjsip_conf: str, **options: Any) -> Pbx:
-            conf = tmp_path / f"pjsip-{uuid.uuid4().hex[:8]}.conf"
+            conf = directory / f"pjsip-{uuid.uuid4().hex[:8]}.conf"
             conf.write_text(pjsip_conf)
             container = engine_client.containers.create(
                 ASTERISK[version],

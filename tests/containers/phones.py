@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import uuid
+from contextlib import suppress
 
 _SDP = (
     "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
@@ -24,9 +25,9 @@ class Phone:
     """One phone of the user ``name``, with a connection of its own."""
 
     def __init__(self, address: str, *, tls: bool = False, name: str = "alice") -> None:
-        self._plain = socket.create_connection((address, 5061 if tls else 5060), timeout=10)
-        self.host, self.port = self._plain.getsockname()
-        self.socket = insecure().wrap_socket(self._plain) if tls else self._plain
+        plain = socket.create_connection((address, 5061 if tls else 5060), timeout=100)
+        self.host, self.port = plain.getsockname()
+        self.socket = insecure().wrap_socket(plain) if tls else plain
         self._stream = self.socket.makefile("rb")
         self._protocol, self._address, self._name = ("TLS" if tls else "TCP"), address, name
         self._call_id, self._count = uuid.uuid4().hex, 0
@@ -38,6 +39,8 @@ class Phone:
         self.close()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self._stream.close()
         self.socket.close()
 
@@ -73,6 +76,16 @@ class Phone:
     def register(self) -> None:
         to = f"To: <sip:{self._name}@{self._address}>"
         assert self.ask("REGISTER", more="Expires: 300\r\n", to=to).startswith("SIP/2.0 200")
+
+    def answer_until_closed(self) -> None:
+        """Answer every request with 200, until the connection ends."""
+        while True:
+            try:
+                request = self._message()
+            except (OSError, ValueError, AssertionError):
+                return
+            kept = re.findall(r"(?im)^(?:via|from|to|call-id|cseq):.*\r\n", request)
+            self.socket.sendall(f"SIP/2.0 200 OK\r\n{''.join(kept)}Content-Length: 0\r\n\r\n".encode())
 
     def call(self) -> Call:
         return Call(self)

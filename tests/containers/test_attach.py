@@ -62,8 +62,8 @@ def timers(pbx: Pbx) -> dict[int, int]:
     return found
 
 
-def pjka(pbx: Pbx, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*PJKA, "attach", "--pid", str(pbx.pid), *options]
+def pjka(pbx: Pbx | None, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [*PJKA, "attach", *(["--pid", str(pbx.pid)] if pbx else []), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -258,29 +258,4 @@ def test_without_the_manager_contacts_come_from_the_database(start_pbx: StartPbx
     assert row.peer.endswith(f":{one.port}")
     assert row.expires
     pbx.container.kill()
-    one.join(10)
-
-
-@pytest.mark.parametrize("version", ["16", "22"])
-def test_a_cut_phone_is_gone_in_the_predicted_time_though_options_are_in_flight(
-    start_pbx: StartPbx, version: str
-) -> None:
-    fast = KEEPALIVE.replace("33", "2").replace("time = 7", "time = 1").replace("count = 4", "count = 2")
-    pbx = start_pbx(version, fast + ALICE)
-    one = Phone(pbx)
-    with watched(pbx) as watch:
-        until(lambda: [row.status for row in watch.call(contact_rows.contacts)] == ["Reachable"])
-        rule = f"type filter hook input priority 0\ntcp sport {one.port} drop"
-        cut = f"table inet cut {{ chain path {{ {rule}\n}}\n}}"
-        command = ["nsenter", "-t", str(pbx.pid), "-n", "nft", "-f", "-"]
-        subprocess.run(command, input=cut, text=True, check=True)
-        began = time.monotonic()
-        until(lambda: watch.call(rows.deaths))
-        # OPTIONS leave every second, so data is outstanding within one: the user timeout of 4 s decides
-        assert time.monotonic() - began < 1 + 4 + 1.5
-        assert [row.cause for row in watch.call(rows.deaths)] == ["user-timeout"]
-        until(
-            lambda: "alice" not in pbx.rx("pjsip show contacts") or "Unavail" in pbx.rx("pjsip show contacts")
-        )
-    one.socket.shutdown(socket.SHUT_RDWR)
     one.join(10)
