@@ -32,7 +32,7 @@ PJKA = [sys.executable, "-c", "from pjka.cli import main; main()"]
 PBX_PORT, PHONE_PORT, MAPPED_PORT = 5060, 5070, 4001
 IDLE, BUDGET, BUSY = 2.0, 4.0, 4.5  # of 2/1/2, with a user timeout of 4 s where there is one
 WATCHED = 11.0
-PATIENCE = 15.0
+PATIENCE = 45.0
 AT_ONCE = 6
 
 KEEPALIVE = (
@@ -319,7 +319,7 @@ def run_all(rig: type[Rig], cases: Sequence[Case], directory: Path, certificate:
             found[case.id] = Found(problem=f"{type(error).__name__}: {error}")
 
     def set_up(case: Case) -> None:
-        rigs[case.id] = rig(case, directory / f"{len(rigs)}-{case.id}"[:60], certificate)
+        rigs[case.id] = rig(case, directory / str(len(rigs)), certificate)
         rigs[case.id].set_up()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -353,10 +353,10 @@ def test_a_killed_pbx_is_noticed_and_its_successor_attached_to(start_pbx, write_
             assert first.answer() == "accepted"
             until(lambda: attached.watch.call(lambda session: len(session.attachment.connections)))
             first.child.kill()
-            until(lambda: attached.events("detached"), 2)
+            until(lambda: attached.events("detached"))
             assert Cause.PROCESS_GONE in [down.cause for down in attached.events("connection-down")]
         current[0] = start_pbx(f"127.0.0.1:{first.ports[0]}")
-        until(lambda: len(attached.events("attached")) == 2, 3)
+        until(lambda: len(attached.events("attached")) == 2)
         assert set(settings(current[0].pid).values()) == {WANTED}
     finally:
         attached.close()
