@@ -54,15 +54,20 @@ class Drill:
 def prepare(configuration: Configuration, scale: float, limit: float) -> Drill:
     """Work out what is to be tried; ``limit`` is the longest that a case may take, in seconds.
 
-    PjkaError (LabError, LabDeniedError) where laboratories cannot be made.
+    PjkaError where nothing can be tried; LabError, LabDeniedError where laboratories cannot be made.
     """
     sysctls = _sysctls(scale)
     with Lab() as lab:
         set_timers(lab, sysctls)
         platform = replace(LINUX, timers=lab.pbx.run(system_timers.read))
     planned = tuple(cases(scaled(configuration, scale), platform))
+    if not planned:
+        raise PjkaError("no tcp or tls transport to drill", file=configuration.path)
     beyond = tuple(each for each in planned if limit < each.seconds < math.inf)
-    return Drill(tuple(each for each in planned if each not in set(beyond)), beyond, sysctls)
+    within = tuple(each for each in planned if each not in set(beyond))
+    if not within:
+        raise PjkaError(f"nothing to drill takes {limit:g} s or less", file=configuration.path)
+    return Drill(within, beyond, sysctls)
 
 
 @contextmanager

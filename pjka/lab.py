@@ -113,9 +113,10 @@ class Namespace:
         self._end_children()
 
     def remove(self) -> None:
-        """End what runs inside and remove it."""
+        """End what runs inside and remove it, if it was made at all."""
         self._end_children()
-        _remove(self.name)
+        if (_NAMED / self.name).exists():
+            _remove(self.name)
 
     def _end_children(self) -> None:
         for child in self._children:
@@ -199,8 +200,8 @@ class Lab:
         remove_leftovers()
         with contextlib.ExitStack() as undo:
             for namespace in (self.pbx, self.firewall, self.phone):
-                namespace.make()
                 undo.callback(namespace.remove)
+                namespace.make()
             self._join(self.pbx, "to-pbx", PBX_ADDRESS, FIREWALL_ADDRESS)
             self._join(self.phone, "to-phone", PHONE_ADDRESS, "10.77.2.2")
             self.firewall.sysctl("net.ipv4.ip_forward", 1)
