@@ -319,7 +319,7 @@ def run_all(rig: type[Rig], cases: Sequence[Case], directory: Path, certificate:
             found[case.id] = Found(problem=f"{type(error).__name__}: {error}")
 
     def set_up(case: Case) -> None:
-        rigs[case.id] = rig(case, directory / str(len(rigs)), certificate)
+        rigs[case.id] = rig(case, directory / str(cases.index(case)), certificate)
         rigs[case.id].set_up()
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
