@@ -90,7 +90,7 @@ def test_existing_connections_get_the_policy_of_the_pbx_s_own_file(start_pbx: St
         began = time.monotonic()
         done = pjka(pbx, "--once")
         assert done.returncode == 0, done
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20  # with the start of the interpreter, on a busy machine
         found = timers(pbx)
         assert found.keys() == {one.getsockname()[1] for one in phones}
         assert all(0 <= seconds <= 33 for seconds in found.values()), found
