@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from pjka.flows import Carried, Flows, Owner
 from pjka.keepalive.flow import ClientFlow, ServerFlow, ServerState, State, Version
 from pjka.keepalive.policy import Mechanism, Policy
 from pjka.monitors import Connection, address
+from pjka.registration import machine
+from pjka.registration.registrations import Leg, Registrations
 from pjka.status import FlowRow
 
 _STATES = {
@@ -17,6 +20,23 @@ _STATES = {
     ServerState.EXPIRED: "failed",
     ServerState.CLOSED: "failed",
 }
+
+
+_REGISTRATIONS = {
+    machine.State.WAITING: "waiting",
+    machine.State.REGISTERING: "registering",
+    machine.State.REJECTED: "failed",
+    machine.State.STOPPED: "failed",
+}
+
+
+def registration_rows(registrations: Registrations, flows: Flows, now: float) -> list[FlowRow]:
+    """The flows of our registrations, or what became of them."""
+    rows = [_leg_row(leg, flows, now) for legs in registrations.legs.values() for leg in legs]
+    return rows + [
+        FlowRow(role="client", aor=name, transport="", peer="", state="failed", why_not=problem)
+        for name, problem in registrations.problems.items()
+    ]
 
 
 def server_rows(flows: Flows, now: float) -> list[FlowRow]:
@@ -85,6 +105,34 @@ def client_row(flow: Carried, engine: ClientFlow, owner: Owner, now: float) -> F
         pings=engine.pings,
         pongs=engine.pongs,
         rtt=engine.rtt,
+    )
+
+
+def _leg_row(leg: Leg, flows: Flows, now: float) -> FlowRow:
+    flow = flows.get(leg.serial) if leg.serial is not None else None
+    if flow is not None and isinstance(flow.engine, ClientFlow) and leg.owner in flow.owners:
+        row = client_row(flow, flow.engine, leg.owner, now)
+    else:
+        mechanism = "is not outbound" if not leg.outbound else "has no flow yet"
+        row = FlowRow(
+            role="client",
+            aor=leg.owner.name,
+            transport=leg.exit.transport,
+            peer=address((leg.hop.host, leg.hop.port)),
+            state="up",
+            connection=leg.serial,
+            reg_id=leg.owner.reg_id if leg.outbound else None,
+            instance_id=leg.owner.instance_id if leg.outbound else "",
+            why_not=leg.client.problem or f"the transport {mechanism}",
+        )
+    client = leg.client
+    waiting = client.state is machine.State.WAITING and client.due is not None
+    return replace(
+        row,
+        state=_REGISTRATIONS.get(client.state, row.state),
+        failures=client.failures,
+        retry_in=max(client.due - now, 0.0) if waiting and client.due is not None else None,
+        expires=None if client.expires_at is None else max(client.expires_at - now, 0.0),
     )
 
 

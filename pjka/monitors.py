@@ -324,6 +324,13 @@ class Monitors:
         if connection.held:
             self._release(connection)
 
+    def hold(self, connection: Connection) -> None:
+        """Keep the connection from pjproject's own idle timers, if it was let go."""
+        if not connection.held:
+            connection.held = True
+            self._held.add(connection.pointer)
+            self._native.hold(connection.pointer)
+
     def end(self, serial: int, cause: Cause) -> bool:
         """Close a connection now; whoever waits for an answer on it is told. False if there is none such."""
         connection = self._by_serial.get(serial)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote
 
-from pjka.conf.objects import Aor, Auth, Endpoint
+from pjka.conf.objects import Aor, Auth, Endpoint, Registration
 from pjka.errors import PjkaError
 from pjka.pjproject.digest import Credential
 from pjka.pjproject.requests import Request
@@ -61,7 +61,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hop:
+class Hop:
     """Where a URI points: ``port`` 0 = not said."""
 
     protocol: str
@@ -83,11 +83,13 @@ def plan(
         for proxy in (endpoint.outbound_proxy, aor.outbound_proxy)
         if proxy
     )
-    hop = _hop(routes[0] if routes else target)
+    first = hop(routes[0] if routes else target)
     wanted = endpoint.transport or (symmetric[1] if symmetric and symmetric[1] else "")
-    leave = (exits.named(wanted, hop.host) if wanted else None) or exits.any_of(hop.protocol, hop.host)
+    leave = (exits.named(wanted, first.host) if wanted else None) or exits.any_of(first.protocol, first.host)
     if leave is None:
-        raise PjkaError(f"no {hop.protocol} transport leads to {hop.host}", option="transport", value=wanted)
+        raise PjkaError(
+            f"no {first.protocol} transport leads to {first.host}", option="transport", value=wanted
+        )
     request = Request(
         "OPTIONS",
         target,
@@ -99,12 +101,12 @@ def plan(
         credentials=credentials(endpoint, auths),
     )
     sent_by = (leave.host, leave.port)
-    return Plan(request, leave.transport, leave.protocol, hop.host, hop.port, sent_by)
+    return Plan(request, leave.transport, leave.protocol, first.host, first.port, sent_by)
 
 
-def credentials(endpoint: Endpoint, auths: Mapping[str, Auth]) -> tuple[Credential, ...]:
-    """What the endpoint's ``outbound_auth`` can answer a challenge with; unknown ids are left out."""
-    known = [auths[name] for name in endpoint.outbound_auth if name in auths]
+def credentials(owner: Endpoint | Registration, auths: Mapping[str, Auth]) -> tuple[Credential, ...]:
+    """What the owner's ``outbound_auth`` can answer a challenge with; unknown ids are left out."""
+    known = [auths[name] for name in owner.outbound_auth if name in auths]
     return tuple(
         Credential(
             auth.username,
@@ -116,7 +118,8 @@ def credentials(endpoint: Endpoint, auths: Mapping[str, Auth]) -> tuple[Credenti
     )
 
 
-def _hop(uri: str) -> _Hop:
+def hop(uri: str) -> Hop:
+    """Where a request to this URI goes. PjkaError if that cannot be understood, or is no protocol of ours."""
     parsed = _URI.fullmatch(uri)
     if parsed is None:
         raise PjkaError("not a SIP URI", value=uri)
@@ -127,7 +130,7 @@ def _hop(uri: str) -> _Hop:
         protocol = "tls"
     if protocol not in _PROTOCOLS:
         raise PjkaError(f"qualify over {protocol} is not possible", value=uri, expected="udp, tcp or tls")
-    return _Hop(protocol, parsed["host"].strip("[]"), int(parsed["port"] or 0))
+    return Hop(protocol, parsed["host"].strip("[]"), int(parsed["port"] or 0))
 
 
 def _from(endpoint: Endpoint, leave: Exit, target: str) -> str:

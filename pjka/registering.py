@@ -1,12 +1,14 @@
-"""The registrar on top of transport management and qualify."""
+"""Registrar and registrations on top of transport management and qualify."""
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
+from random import Random
 
 from pjka.conf.loader import Configuration
-from pjka.flow_rows import server_rows, unused_rows
+from pjka.flow_rows import registration_rows, server_rows, unused_rows
 from pjka.module import TransportManagement
 from pjka.qualify.contact import Contact
 from pjka.qualify.registry import Key, Registered
@@ -14,38 +16,47 @@ from pjka.qualifying import Qualifying
 from pjka.registrar.registrar import Registrar
 from pjka.registrar.store import Store
 from pjka.registrar.table import Table
+from pjka.registration.instance import instance_id
+from pjka.registration.registrations import Registrations
 from pjka.status import FlowRow
 
 DATABASE = "registrations.sqlite"
 IN_MEMORY = ":memory:"
+_FAREWELL = 2.0  # s that the answers to our last REGISTERs may take
 
 
 class Registering:
-    """Lets phones register with the AORs of a configuration that have ``max_contacts``.
+    """Lets phones register with the AORs of a configuration, and registers with others as it says.
 
-    ``state`` is the directory of the database, None to keep it in memory only. The methods may be called
-    from any thread but the reactor's callbacks.
+    ``state`` is the directory of database and instance-id, None to keep them in memory only. The methods may
+    be called from any thread but the reactor's callbacks.
     """
 
     def __init__(self, management: TransportManagement, qualifying: Qualifying, state: Path | None) -> None:
         self._management = management
         self._qualifying = qualifying
+        self._state = state
         self._path = IN_MEMORY if state is None else state / DATABASE
         self._reactor = management.reactor
 
     def start(self, configuration: Configuration) -> None:
-        """Take up what is on disk, and answer REGISTER. PjkaError if the database cannot be used."""
+        """Take up what is on disk, answer REGISTER and register. PjkaError if the disk cannot be used."""
+        self._instance_id = instance_id(self._state)
         self._store = Store(self._path)
         self._reactor.call(lambda: self._start(configuration))
 
     def load(self, configuration: Configuration) -> None:
         """Take another configuration."""
-        self._reactor.call(lambda: self.registrar.load(configuration))
+        self._reactor.call(lambda: self._load(configuration))
 
     def stop(self) -> None:
-        """Answer nothing any more; what is on disk stays there."""
+        """Take our registrations back, and answer nothing any more; what is on disk stays there."""
+        finished = threading.Event()
+        self._reactor.call(lambda: self.registrations.stop(finished.set))
+        finished.wait(_FAREWELL)
         self._reactor.call(self.registrar.stop)
-        self._unsubscribe()
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         self._store.close()
 
     def flows(self) -> list[FlowRow]:
@@ -55,6 +66,7 @@ class Registering:
         now = self._reactor.now()
         return self._reactor.call(
             lambda: [
+                *registration_rows(self.registrations, management.flows, now),
                 *server_rows(management.flows, now),
                 *unused_rows(management.flows, management.monitors, policy),
             ]
@@ -74,8 +86,23 @@ class Registering:
             table,
             time.time,
         )
-        self._unsubscribe = management.events.subscribe(self.registrar.hear)
+        self.registrations = Registrations(
+            reactor,
+            self._qualifying.requests,
+            management.listeners,
+            monitors,
+            flows,
+            self._instance_id,
+            Random(),
+        )
+        heard = (self.registrar.hear, self.registrations.hear)
+        self._unsubscribe = [management.events.subscribe(hear) for hear in heard]
         self.registrar.start(configuration)
+        self.registrations.load(configuration)
+
+    def _load(self, configuration: Configuration) -> None:
+        self.registrar.load(configuration)
+        self.registrations.load(configuration)
 
 
 class _Contacts:

@@ -235,6 +235,10 @@ class Registration(ConfigObject):
     security_negotiation: str = field(default="no", metadata=read_by(_parse_negotiation))
     security_mechanisms: tuple[str, ...] = field(default=(), metadata=_LIST)
     user_agent: str = field(default="", metadata=_TEXT)
+    outbound_proxies: tuple[str, ...] = field(
+        default=(), metadata=read_by(parse_contacts, join=all_of, spelling=_PJKA)
+    )
+    """Beside ``outbound_proxy``: one more flow for each (RFC 5626 4.2.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

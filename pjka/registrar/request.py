@@ -73,7 +73,7 @@ def head(data: bytes) -> Headers:
 def read(data: bytes) -> Register:
     """The REGISTER in ``data``; BadRequest if it cannot be understood."""
     headers = head(data)
-    contacts = _values(headers, "Contact")
+    contacts = values(headers, "Contact")
     return Register(
         uri=data.split(b" ", 2)[1].decode("utf-8", "replace"),
         to=_uri(address(headers.get("To") or "")[0]),
@@ -83,12 +83,12 @@ def read(data: bytes) -> Register:
         contacts=tuple(_contact(value) for value in contacts if value != "*"),
         wildcard="*" in contacts,
         expires=_optional(headers.get("Expires"), "Expires"),
-        path=tuple(address(value)[0] for value in _values(headers, "Path")),
+        path=tuple(address(value)[0] for value in values(headers, "Path")),
         supported=_tags(headers, "Supported"),
         required=_tags(headers, "Require"),
         user_agent=headers.get("User-Agent") or "",
         authorization=tuple(headers.getlist("Authorization")),
-        vias=tuple(_values(headers, "Via")),
+        vias=tuple(values(headers, "Via")),
     )
 
 
@@ -111,7 +111,7 @@ def response(data: bytes, source: tuple[str, int], status: str, lines: Iterable[
     The topmost Via gets ``received`` and ``rport`` (RFC 3261 18.2.1, RFC 3581 4), To gets the tag.
     """
     headers = head(data)
-    vias = _values(headers, "Via")
+    vias = values(headers, "Via")
     to = headers.get("To") or ""
     fields = [f"Via: {_stamped(vias[0], source)}", *(f"Via: {via}" for via in vias[1:])] if vias else []
     fields += [
@@ -154,13 +154,13 @@ def _uri(text: str) -> URI:
         raise BadRequest("Bad URI") from None
 
 
-def _values(headers: Headers, name: str) -> list[str]:
+def values(headers: Headers, name: str) -> list[str]:
     """All values of a header field that may hold several."""
     return [item.strip() for value in headers.getlist(name) for item in _ITEM.findall(value) if item.strip()]
 
 
 def _tags(headers: Headers, name: str) -> frozenset[str]:
-    return frozenset(value.lower() for value in _values(headers, name))
+    return frozenset(value.lower() for value in values(headers, name))
 
 
 def _optional(text: str | None, what: str) -> int | None:
