@@ -112,9 +112,14 @@ class Drift(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenersPaused(Event):
-    """New connections are kept waiting, because the engine holds no more than ``handles``."""
+    """New connections are kept waiting, because ``in_use`` of the engine's ``handles`` sockets are in use.
+
+    ``refusing``: there is no right to keep them waiting, so they are closed.
+    """
 
     handles: int
+    in_use: int = 0
+    refusing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

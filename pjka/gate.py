@@ -6,7 +6,6 @@ spins on ``accept``. So the listeners are paused before that, in the moment a co
 
 from __future__ import annotations
 
-import logging
 import resource
 from collections import deque
 from collections.abc import Callable
@@ -14,17 +13,16 @@ from collections.abc import Callable
 from pjka.errors import PjkaError
 from pjka.events import Events, ListenersPaused, ListenersResumed
 from pjka.linux import drop_filter
-from pjka.logs import fields
+from pjka.linux.sockopts import borrowed
 from pjka.pjproject.descriptors import Descriptor
 from pjka.pjproject.engine import Limits
 from pjka.pjproject.reactor import Reactor
 
-logger = logging.getLogger(__name__)
-
 # A closed socket's place in pjproject's I/O queue is free again after 0.5 s (PJ_IOQUEUE_KEY_FREE_DELAY).
 _FREE_DELAY = 0.6
-# What the kernel may have accepted already when a listener is paused: the trial engine's backlog, and one.
-_IN_FLIGHT = 6
+# Connections that the kernel may have accepted, for each listener, before pjproject does (listen(2)): those
+# come up even when the listener is paused, and so need places of their own, together one in `_BACKLOG_PART`.
+_BACKLOG_LEAST, _BACKLOG_PART = 5, 16
 # What pjka needs beside SIP: control socket clients, files, the log.
 _DESCRIPTORS_KEPT = 48
 
@@ -52,6 +50,7 @@ class Gate:
         self._limits = limits
         self._events = events
         self._listeners: tuple[Descriptor, ...] = ()
+        self._backlog = _BACKLOG_LEAST
         self._others = 1
         self._open = 0
         self._closing: deque[float] = deque()
@@ -69,9 +68,7 @@ class Gate:
     @property
     def capacity(self) -> int:
         """Places that may be taken: the engine's, and no more than there are descriptors for."""
-        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_KEPT
-        reserve = 1 + _IN_FLIGHT * max(len(self._listeners), 1)
-        return min(self._limits.handles, descriptors) - reserve
+        return self._places - 1 - (self._backlog + 1) * max(len(self._listeners), 1)
 
     @property
     def must_refuse(self) -> bool:
@@ -81,6 +78,8 @@ class Gate:
     def guard(self, listeners: tuple[Descriptor, ...], others: int) -> None:
         """These listen now; ``others`` is the number of further sockets that pjproject has."""
         self._listeners, self._others = listeners, others
+        self._backlog = max(_BACKLOG_LEAST, self._places // _BACKLOG_PART // max(len(listeners), 1))
+        self._each_listener(self._limit_backlog)
         if self._paused_at is not None:
             self._each_listener(drop_filter.attach)
 
@@ -104,10 +103,19 @@ class Gate:
         self._open -= 1
         self._closing.append(self._reactor.now() + _FREE_DELAY)
 
+    @property
+    def _places(self) -> int:
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _DESCRIPTORS_KEPT
+        return min(self._limits.handles, descriptors)
+
+    def _limit_backlog(self, fd: int) -> None:
+        with borrowed(fd) as listener:
+            listener.listen(self._backlog)
+
     def _say_paused(self) -> None:
-        done = "listeners-paused" if self._may_pause else "new-connections-refused"
-        logger.warning(done, extra=fields(handles=self._limits.handles, in_use=self.in_use))
-        self._events.publish(ListenersPaused(handles=self._limits.handles))
+        self._events.publish(
+            ListenersPaused(handles=self._limits.handles, in_use=self.in_use, refusing=not self._may_pause)
+        )
         self._reactor.call_later(_FREE_DELAY, self._resume_if_room)
 
     def _resume_if_room(self) -> None:
@@ -119,7 +127,6 @@ class Gate:
         self._paused_at = None
         if self._may_pause:
             self._each_listener(drop_filter.detach)
-        logger.info("listeners-resumed", extra=fields(paused=paused))
         self._events.publish(ListenersResumed(paused=paused))
 
     def _each_listener(self, change: Callable[[int], None]) -> None:

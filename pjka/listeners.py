@@ -102,7 +102,6 @@ class Listeners:
         if started.listener is not None:
             stop_listener(self._endpoint, started.listener)
             self._owners.pop(started.listener.pointer, None)
-            logger.info("transport-down", extra=fields(transport=transport, reason=reason))
             self._events.publish(TransportDown(transport=transport, reason=reason))
 
     def change(self, transport: Transport, policy: Policy) -> Started:
@@ -138,21 +137,17 @@ class Listeners:
     def _say_up(self, started: Started) -> None:
         listener, policy = started.listener, started.policy
         assert listener is not None
-        up = TransportUp(
-            transport=listener.id,
-            protocol=listener.protocol,
-            bind=listener.address,
-            mechanism=policy.mechanism,
-            reason=policy.reason,
+        self._events.publish(
+            TransportUp(
+                transport=listener.id,
+                protocol=listener.protocol,
+                bind=listener.address,
+                mechanism=policy.mechanism,
+                reason=policy.reason,
+            )
         )
-        logger.info(
-            "transport-up",
-            extra=fields(transport=up.transport, bind=up.bind, mechanism=up.mechanism, reason=up.reason),
-        )
-        self._events.publish(up)
 
     def _say_failed(self, transport: str, problem: str) -> None:
-        logger.error("transport-failed", extra=fields(transport=transport, problem=problem))
         self._events.publish(TransportFailed(transport=transport, problem=problem))
 
 

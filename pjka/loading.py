@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from pjka.conf.loader import Configuration
 from pjka.conf.loader import load as load_configuration
 from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, Drift, Event
+from pjka.logs import log_event
 from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import HostedEndpoint
 from pjka.pjproject.program import ProgramMessages
@@ -40,7 +41,8 @@ def load(
     endpoint is not one that pjka can be loaded into.
 
     pjka works on a thread of its own, and calls the callbacks there, one at a time; they must not block, and
-    not call the object that is returned. pjproject may be polled by worker threads or by the program.
+    not call the object that is returned. pjproject may be polled by worker threads or by the program. Events
+    are logged, too, through ``logging`` under the name ``pjka``.
 
     Not promised here, other than with ``pjka run``: that nothing deadlocks (a program that holds a lock of
     its own while it calls pjproject, and takes it in a callback, still can), that a dead connection is
@@ -73,6 +75,7 @@ class Loaded:
         self._path = path
         self._hosted = HostedEndpoint(endpoint)
         self._module = TransportManagement(self._hosted)
+        self._module.events.subscribe(log_event)
         self._program = ProgramMessages(self._hosted.native)
         self._qualifying = Qualifying(self._module, Random(), self.calls)
         self._rows = Rows(self._module, "load", self._module.reactor.now())

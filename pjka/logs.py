@@ -82,6 +82,9 @@ def log_event(event: Members) -> None:
     """Log an event of pjka as a line: a subscriber for ``pjka.events``."""
     members = dict(event.to_json())
     name, _ = str(members.pop("event")), members.pop("at", None)
+    changes = members.get("changes")
+    if isinstance(changes, list):
+        members["changes"] = len(changes)
     logging.getLogger("pjka").log(_level(name, members), name, extra=fields(**members))
 
 

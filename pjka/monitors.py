@@ -7,7 +7,6 @@ because pjproject's pointers and names are.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,14 +17,11 @@ from pjka.events import ConnectionDown, ConnectionUp, Events
 from pjka.gate import Gate
 from pjka.linux import tcp_info
 from pjka.linux.tcp_info import TcpInfo
-from pjka.logs import fields
 from pjka.pjproject.callbacks import TransportState
 from pjka.pjproject.descriptors import Descriptor, describe, find_connection
 from pjka.pjproject.native import Native
 from pjka.pjproject.reactor import Reactor
 from pjka.status import Cause
-
-logger = logging.getLogger(__name__)
 
 DEATHS_KEPT = 200
 _INCOMING = 2
@@ -373,10 +369,6 @@ class Monitors:
         connection = self._by_serial.get(serial)
         if connection is None or connection.request_seen or connection.ending:
             return
-        logger.warning(
-            "idle-kill",
-            extra=fields(serial=serial, peer=address(connection.peer), no_request_within=self.idle_limit),
-        )
         connection.ending = Cause.IDLE_KILL
         self._native.shut_down(connection.pointer)
 
