@@ -7,14 +7,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
 from pjka.conf.loader import Configuration, load
+from pjka.conf.settings import Settings
 from pjka.errors import PjkaError
 from pjka.gate import limit_descriptors
-from pjka.logs import fields
+from pjka.logs import fields, log_event
 from pjka.module import TransportManagement
 from pjka.pjproject.endpoint import Endpoint, EndpointSettings
 from pjka.qualifying import Qualifying
@@ -25,6 +26,7 @@ from pjka.signals import caught
 from pjka.status import ChangeRow, ConnectionRow, Row
 from pjka.surface.control import ControlServer
 from pjka.surface.notify import Notifier, watchdog_period
+from pjka.surface.pages import pages
 from pjka.surface.protocol import check_arguments, flag_argument, integer_argument
 from pjka.surface.shows import Command, show_commands
 
@@ -38,13 +40,14 @@ class DaemonSettings:
     """What ``pjka run`` was called with.
 
     ``control`` is the control socket, None for none; ``state`` the directory in which registrations outlive a
-    restart, None for none.
+    restart, None for none. Of ``own``, pjka's own settings, only metrics and web are looked at.
     """
 
     path: str
     control: Path | None = None
     trial_reachable: bool = False
     state: Path | None = None
+    own: Settings = field(default_factory=Settings)
 
 
 class Daemon:
@@ -59,6 +62,7 @@ class Daemon:
             replace(endpoint_settings(self._configuration), trial_reachable=settings.trial_reachable)
         )
         self.module = TransportManagement(self.endpoint)
+        self.module.events.subscribe(log_event)
         self.qualifying = Qualifying(self.module, Random())
         self.registering = Registering(self.module, self.qualifying, settings.state)
         self.rows = Rows(self.module, "run", self.module.reactor.now())
@@ -80,10 +84,12 @@ class Daemon:
             self.registering.start(self._configuration)
             undo.callback(self.registering.stop)
             undo.callback(self.qualifying.refuse_options)
+            commands = self.commands()
             if self._settings.control is not None:
-                server = ControlServer(self._settings.control, self.commands(), self.module.events)
+                server = ControlServer(self._settings.control, commands, self.module.events)
                 server.start()
                 undo.callback(server.stop)
+            undo.enter_context(pages(self._settings.own, commands, self.module.events))
             undo.callback(self._notifier.stopping)
             self._feed_watchdog()
             self._notifier.ready()
@@ -147,7 +153,9 @@ class Daemon:
                 self.registering.load(new)
             finally:
                 self._notifier.ready()
-            return rows
+        for row in rows:
+            logger.info("reload", extra=fields(**row.to_json()))
+        return rows
 
     def _reload(self, arguments: Mapping[str, object]) -> object:
         check_arguments(arguments, frozenset({"dry_run"}))
@@ -156,12 +164,9 @@ class Daemon:
 
     def _reload_or_say_why_not(self) -> None:
         try:
-            rows = self.reload()
+            self.reload()
         except PjkaError as error:
             logger.error("reload-failed", extra=fields(problem=str(error)))
-            return
-        for row in rows:
-            logger.info("reload", extra=fields(**row.to_json()))
 
     def _require_a_transport(self) -> None:
         problems = [each.problem for each in self.module.listeners.all.values() if each.listener is None]

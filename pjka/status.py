@@ -94,7 +94,7 @@ def _alternatives(hint: object) -> frozenset[type]:
 
 
 def _value(row: str, name: str, kinds: frozenset[type], value: object) -> object:
-    if type(value) in kinds:
+    if type(value) in kinds or (isinstance(value, StrEnum) and str in kinds):
         return value
     if type(value) is int and float in kinds:
         return float(value)

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from pjka.cli.failures import Failed, NotPermitted, Unusable
 from pjka.conf import settings
+from pjka.conf.settings import Settings
 from pjka.errors import PjkaError
 from pjka.surface.client import (
     SYSTEM_SOCKET,
@@ -53,11 +54,33 @@ def socket_option() -> Decorator:
 
 
 def listen_option() -> Decorator:
-    """``--socket`` of a command that is a daemon."""
-    return _socket_option(lambda: own_socket(os.environ, os.geteuid(), _configured()))
+    """``--socket`` of a command that is a daemon; :func:`listen_path` where it is not given."""
+    return _socket_option(None)
 
 
-def _socket_option(default: Callable[[], Path]) -> Decorator:
+def listen_path(own: Settings) -> Path:
+    """Where a daemon with these settings opens its control socket."""
+    return own_socket(os.environ, os.geteuid(), _other_than_default(own))
+
+
+def settings_option() -> Decorator:
+    """``--settings`` of a command that is a daemon; its value is for :func:`own_settings`."""
+    return click.option(
+        "--settings",
+        "settings_path",
+        type=click.Path(dir_okay=False),
+        help=f"pjka's own settings. [default: {settings.DEFAULT_PATH}, if it can be read]",
+    )
+
+
+def own_settings(path: str | None) -> Settings:
+    """The settings in the file, or in the default one if that can be read; raises SettingsError."""
+    if path is None and not os.access(settings.DEFAULT_PATH, os.R_OK):
+        return Settings()
+    return settings.load(path or settings.DEFAULT_PATH, os.environ)
+
+
+def _socket_option(default: Callable[[], Path] | None) -> Decorator:
     return click.option(
         "--socket",
         "path",
@@ -106,10 +129,13 @@ def _path_of(context: click.Context) -> Path:
 def _configured() -> str | None:
     """The socket that pjka.conf names; a file that may not be read, as it has secrets, decides nothing."""
     try:
-        configured = settings.load(settings.DEFAULT_PATH, os.environ).control_socket
+        return _other_than_default(settings.load(settings.DEFAULT_PATH, os.environ))
     except settings.SettingsError:
         return None
-    return None if configured == str(SYSTEM_SOCKET) else configured
+
+
+def _other_than_default(own: Settings) -> str | None:
+    return None if own.control_socket == str(SYSTEM_SOCKET) else own.control_socket
 
 
 def members_of(answer: object) -> list[dict[str, object]]:

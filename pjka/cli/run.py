@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from pjka.cli.daemon import listen_option
+from pjka.cli.daemon import listen_option, listen_path, own_settings, settings_option
 from pjka.cli.failures import Unusable
 from pjka.daemon import Daemon, DaemonSettings
 from pjka.errors import PjkaError
@@ -41,6 +41,7 @@ def engine(as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 @listen_option()
+@settings_option()
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
@@ -49,8 +50,18 @@ def engine(as_json: bool) -> None:
 )
 @click.option("--trial-engine", is_flag=True, help="Let the trial engine listen where other hosts reach it.")
 @click.option("--log-json", is_flag=True, help="Log JSON, one object per line.")
+@click.option("--log-journal", is_flag=True, help="Log for journald: <priority> instead of time and level.")
 @click.option("--debug", is_flag=True, help="Log what pjproject says, too.")
-def run(file: str, path: Path, state: Path, trial_engine: bool, log_json: bool, debug: bool) -> None:
+def run(
+    file: str,
+    path: Path | None,
+    settings_path: str | None,
+    state: Path,
+    trial_engine: bool,
+    log_json: bool,
+    log_journal: bool,
+    debug: bool,
+) -> None:
     """Run the transports of FILE, a pjsip.conf, until SIGINT or SIGTERM.
 
     SIGHUP reads the file again.
@@ -60,15 +71,18 @@ def run(file: str, path: Path, state: Path, trial_engine: bool, log_json: bool, 
       pjka run /etc/pjka/pjsip.conf
       pjka run conf/pjsip.conf --socket /tmp/pjka.sock
       pjka run conf/pjsip.conf --log-json 2> pjka.log
+      pjka run conf/pjsip.conf --settings conf/pjka.conf
     """
     logs = LogSettings(
         level=logging.DEBUG if debug else logging.INFO,
         json=log_json,
-        journal=under_journal(sys.stderr, os.environ),
+        journal=log_journal or under_journal(sys.stderr, os.environ),
     )
     with configured(logs, sys.stderr):
         try:
-            Daemon(DaemonSettings(file, path, trial_engine, state), os.environ).run()
+            own = own_settings(settings_path)
+            control = path or listen_path(own)
+            Daemon(DaemonSettings(file, control, trial_engine, state, own), os.environ).run()
         except PjkaError as error:
             raise Unusable(str(error)) from error
 

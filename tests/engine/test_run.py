@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from managed import options, until
+from managed import free_port, options, until
 
 from pjka.surface.client import CommandError, ControlClient
 
 Section = Callable[..., str]
+KEPT = "tcp_keepalive_enable=yes"
 PJKA = [sys.executable, "-c", "from pjka.cli import main; main()"]
 
 
 class Running:
     """A daemon with its control socket and its log."""
 
-    def __init__(self, directory: Path, text: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        text: str,
+        environment: dict[str, str] | None = None,
+        more: tuple[str, ...] = (),
+    ) -> None:
         self.file, self.socket = directory / "pjsip.conf", directory / "pjka.sock"
         self.file.write_text(text, encoding="utf-8")
         self.log = (directory / "log").open("w+b")
         self.process = subprocess.Popen(
-            [*PJKA, "run", str(self.file), "--socket", str(self.socket)],
+            [*PJKA, "run", str(self.file), *(more or ("--socket", str(self.socket)))],
             stderr=self.log,
             env={**os.environ, "STATE_DIRECTORY": str(directory / "state"), **(environment or {})},
         )
@@ -56,8 +66,8 @@ class Running:
 def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
-    def start(text: str, environment: dict[str, str] | None = None) -> Running:
-        started.append(Running(tmp_path, text, environment))
+    def start(text: str, environment: dict[str, str] | None = None, more: tuple[str, ...] = ()) -> Running:
+        started.append(Running(tmp_path, text, environment, more))
         return started[-1]
 
     yield start
@@ -186,3 +196,75 @@ def test_unusable_new_version_keeps_the_old(run: Callable[..., Running], transpo
     with pytest.raises(CommandError, match=r"pjsip\.conf"):
         running.ask("reload")
     assert running.ask("show transports")["rows"][0]["state"] == "listening"  # type: ignore[index]
+
+
+def test_each_event_is_logged_once(run: Callable[..., Running], transport: Section) -> None:
+    text = transport("t", "tcp", KEPT)
+    running = run(text + "[bad]\ntype=transport\nprotocol=ws\nbind=127.0.0.1\n").ready()
+    with socket.create_connection(("127.0.0.1", port_of(text))):
+        until(lambda: "connection-up" in running.text())
+    until(lambda: "connection-down" in running.text())
+    running.file.write_text(text + "tcp_keepalive_idle_time=11\n", encoding="utf-8")
+    running.ask("reload")
+    assert running.end() == 0
+    events = Counter(re.findall(r"(?m)^\S+ [A-Z]+ +([a-z-]+)", running.text()))
+    assert events == {
+        "transport-up": 1,
+        "transport-failed": 1,
+        "connection-up": 1,
+        "connection-down": 1,
+        "control-command": 1,
+        "reload": 2,
+        "reloaded": 1,
+        "transport-down": 1,
+    }
+    (up,) = re.findall("(?m)^.* transport-up (.*)$", running.text())
+    assert re.fullmatch(r'transport=t protocol=tcp bind=\S+ mechanism=kernel reason="[^"]+"', up)
+
+
+def test_log_journal_puts_priorities(run: Callable[..., Running], transport: Section, tmp_path: Path) -> None:
+    more = ("--socket", str(tmp_path / "pjka.sock"), "--log-journal")
+    running = run(transport("t", "tcp") + transport("bad", "ws"), more=more).ready()
+    assert running.end() == 0
+    lines = running.text().splitlines()
+    assert any(line.startswith("<6>transport-up transport=t ") for line in lines)
+    assert any(line.startswith("<3>transport-failed transport=bad ") for line in lines)
+
+
+def test_settings_say_where_socket_metrics_and_page_are(
+    run: Callable[..., Running], transport: Section, tmp_path: Path
+) -> None:
+    text, metrics, web = transport("t", "tcp", KEPT), free_port(), free_port()
+    own = tmp_path / "pjka.conf"
+    own.write_text(
+        f"[control]\nsocket={tmp_path / 'pjka.sock'}\n"
+        f"[metrics]\nlisten=127.0.0.1:{metrics}\n[web]\nlisten=127.0.0.1:{web}\n"
+    )
+    running = run(text, more=("--settings", str(own))).ready()
+    with socket.create_connection(("127.0.0.1", port_of(text))):
+        until(lambda: running.ask("show connections")["rows"])  # type: ignore[index]
+        found = fetched(metrics)
+        assert 'pjka_connections{state="established",transport="t"} 1.0' in found
+        assert 'pjka_sockopt_drift{transport="t"} 0.0' in found
+        assert 'pjka_detection_seconds{connection="idle",transport="t"} 35.0' in found
+        assert "<td>established</td>" in fetched(web)
+    until(lambda: 'deaths_total{cause="peer-closed",transport="t"} 1.0' in fetched(metrics))
+    assert running.end() == 0
+
+
+def test_wrong_settings_are_an_error(run: Callable[..., Running], transport: Section, tmp_path: Path) -> None:
+    (tmp_path / "pjka.conf").write_text("[metric]\n")
+    running = run(transport("t", "tcp"), more=("--settings", str(tmp_path / "pjka.conf")))
+    assert running.process.wait(20) == 2
+    assert "did you mean metrics?" in running.text()
+
+
+def fetched(port: int) -> str:
+    """What is served there over HTTP."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def port_of(section: str) -> int:
+    """The port that a transport of loopback is bound to."""
+    return int(section.split("bind=127.0.0.1:")[1].split()[0])
