@@ -57,7 +57,8 @@ def drill(file: str, scale: float, limit: int, as_json: bool) -> None:
 
     Everything happens in network namespaces made for it, at the same time, with plain sockets that have the
     options of the transport's policy: TLS makes no difference to them. It needs root, and takes about as long
-    as the longest time predicted. The exit code is 1 if a prediction is wrong by more than 1 s and by more than 5 %.
+    as the longest time predicted. The exit code is 1 if a prediction is wrong by more than 1 s, or 5 % if
+    that is more.
 
     \b
     Examples:
