@@ -5,6 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+# most tests wait for something, so that more of them run than there are cores
+PARALLEL ?= --numprocesses 3 --dist loadfile
 
 .PHONY: demo engine machine lint test
 
@@ -29,5 +31,5 @@ lint: $(BIN)/pjka
 	$(BIN)/mypy
 
 test: lint engine machine
-	PJKA_ENGINE=trial $(BIN)/pytest tests/engine
-	$(BIN)/pytest
+	PJKA_ENGINE=trial $(BIN)/pytest $(PARALLEL) tests/engine
+	$(BIN)/pytest $(PARALLEL)
