@@ -12,9 +12,11 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from pjka.admission import Admission
 from pjka.conf.loader import Configuration
 from pjka.conf.objects import Aor
 from pjka.errors import PjkaError
+from pjka.keepalive.recovery import Recover
 from pjka.pjproject.layouts import Selector
 from pjka.pjproject.reactor import Reactor, Timer
 from pjka.pjproject.requests import Cause, Destination, Requests, Result
@@ -79,7 +81,7 @@ class Qualifier:
     def __init__(
         self,
         reactor: Reactor,
-        requests: Requests,
+        requests: Requests | Admission,
         ways: Ways,
         connections: Connections,
         sink: Callable[[Change], None],
@@ -223,8 +225,11 @@ class Qualifier:
             flow = self._connections.over(registered.connection, planned.sent_by)
             if flow is not None:
                 return flow
+        assert self.configuration is not None
         selector = self._ways.selector(planned.transport)
-        return Destination(planned.protocol, planned.host, planned.port, selector, planned.sent_by)
+        transport = self.configuration.transports.get(planned.transport)
+        recover = Recover(transport.recover) if transport and planned.protocol != "udp" else Recover.NO
+        return Destination(planned.protocol, planned.host, planned.port, selector, planned.sent_by, recover)
 
     def _plan(self, key: Key) -> Plan | None:
         planned = self._plans.get(key)

@@ -49,7 +49,7 @@ class Names:
 
     def find(self, protocol: str, host: str, port: int, done: Callable[[Addresses], None]) -> None:
         """Call ``done`` on the reactor with the addresses in the order to try them; none = not found."""
-        if _is_address(host):
+        if is_address(host):
             done(((host.strip("[]"), port or _DEFAULT_PORTS[protocol]),))
             return
         question = (protocol, host.lower(), port)
@@ -110,7 +110,8 @@ def _services(name: str) -> Sequence[tuple[str, int]]:
     return [(str(record.target).rstrip("."), record.port) for record in ordered if isinstance(record, SRV)]
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether this is an IP address, with or without brackets, and no name."""
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host.strip("[]"))
     except (OSError, UnicodeError):

@@ -17,17 +17,19 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pjka.errors import PjkaError
+from pjka.keepalive.recovery import Pending, Recover, Resend, stale
 from pjka.pjproject import digest
 from pjka.pjproject.deadlines import Deadlines
 from pjka.pjproject.layouts import Selector
 from pjka.pjproject.messages import TRANSPORT_ERROR, Addresses, Envelope, Received, TransactionEnd
-from pjka.pjproject.names import Names
+from pjka.pjproject.names import Names, is_address
 from pjka.pjproject.native import PJ_SUCCESS, Native
 from pjka.pjproject.reactor import Reactor
 from pjka.pjproject.transactions import Transactions
 
 _MAX_ROUNDS = 10
 _LATE_KEPT = 32.0  # s: what RFC 3261 timer F gives an answer
+_REFUSED = 120111  # ECONNREFUSED: nothing was stale, nobody listens
 _BRANCH = "z9hG4bKPj"
 _KINDS = {"udp": 1, "tcp": 2, "tls": 3}  # pjsip_transport_type_e
 
@@ -90,7 +92,8 @@ class Destination:
     """Where a request goes: over which protocol, from which transport or listener, to which host.
 
     ``selector`` None = pjproject's choice among those of the protocol; ``port`` 0 = by SRV, or the default.
-    ``sent_by`` is our host and port in Via; None = those of the connection.
+    ``sent_by`` is our host and port in Via; None = those of the connection. ``recover`` tells whether a
+    request whose connection is found stale is sent again over a fresh one.
     """
 
     protocol: str  # udp, tcp, tls
@@ -98,6 +101,7 @@ class Destination:
     port: int = 0
     selector: Selector | None = None
     sent_by: tuple[str, int] | None = None
+    recover: Recover = Recover.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class _Exchange:
     received_bytes: int = 0
     address: tuple[str, int] | None = None
     realms: frozenset[str] = frozenset()
+    credentials: Sequence[tuple[str, str]] = ()
+    reopened: bool = False
 
     def result(
         self, cause: Cause, reason: str, status: int = 0, received: Received | None = None, rtt: int = 0
@@ -308,7 +314,7 @@ class Requests:
             return
         if ending.end is not None and ending.end.received is not None:
             exchange.received_bytes += len(ending.end.received.data)
-        if not self._resend(exchange, ending.end):
+        if not self._resend(exchange, ending.end) and not self._reopen(exchange, ending.end):
             self._drop(exchange)
             exchange.done(self._result(exchange, ending))
 
@@ -323,8 +329,25 @@ class Requests:
         if headers is None or rejected or exchange.rounds >= _MAX_ROUNDS:
             return False
         exchange.realms |= {challenge.realm for challenge in asked}
+        exchange.credentials = headers
         exchange.cseq += 1
         self._locate(exchange, headers)
+        return True
+
+    def _reopen(self, exchange: _Exchange, end: TransactionEnd | None) -> bool:
+        """Send again over a fresh connection where the one under way was found stale; False if not.
+
+        No answer came, so Call-ID and CSeq stay; the branch is a new one.
+        """
+        if end is None or end.kind != TRANSPORT_ERROR or end.error == _REFUSED:
+            return False
+        where = exchange.destination
+        named = not is_address(where.host)
+        pending = Pending(exchange.request.method, by_name=named, resent=exchange.reopened)
+        if not isinstance(stale(pending, where.recover), Resend):
+            return False
+        exchange.reopened = True
+        self._locate(exchange, exchange.credentials)
         return True
 
     def _time_out(self, token: int) -> None:
