@@ -53,6 +53,7 @@ class Source:
         self._default = default
         self._files: tuple[str, ...] = (path,)
         self._signature: Signature = ()
+        self._latest: Signature = ()
 
     def load(self, contacts: Iterable[PbxContact] = (), before: Plan | None = None) -> Plan:
         """Read it now and take it as seen; ``contacts`` are those that the PBX has.
@@ -94,8 +95,10 @@ class Source:
 
         Looking is cheaper than a watch of the kernel's and sees what that misses: a file replaced below
         another mount, as containers do. A new file that an include pattern takes in changes its directory.
+        What still changes from one call to the next is being written, and half of it is not taken for all.
         """
-        return self._sign() != self._signature
+        before, self._latest = self._latest, self._sign()
+        return self._latest == before != self._signature
 
     def _check_default(self, configuration: Configuration) -> None:
         transport = configuration.transports.get(self._default)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Told:
     def wait(self, pattern: str, seconds: float = 20.0) -> str:
         deadline = time.monotonic() + seconds
         while not (found := [line for line in [*self.lines] if re.search(pattern, line)]):
-            assert time.monotonic() < deadline, self.lines
+            assert time.monotonic() < deadline, "".join(self.lines)
             time.sleep(0.05)
         return found[0]
 
@@ -52,9 +52,12 @@ class Told:
 
 
 @contextmanager
-def attached(pbx: Pbx, directory: Path, *options: str) -> Iterator[Told]:
-    account = {"PJKA_AMI_HOST": pbx.address, "PJKA_AMI_USER": AMI_USER, "PJKA_AMI_SECRET": AMI_SECRET}
-    command = [*PJKA, "attach", "--pid", str(pbx.pid), "--socket", str(directory / "control.sock"), *options]
+def attached(
+    pbx: Pbx, directory: Path, *options: str, target: Sequence[str] = (), secret: str = AMI_SECRET
+) -> Iterator[Told]:
+    account = {"PJKA_AMI_HOST": pbx.address, "PJKA_AMI_USER": AMI_USER, "PJKA_AMI_SECRET": secret}
+    command = [*PJKA, "attach", *(target or ["--pid", str(pbx.pid)]), *options]
+    command += ["--socket", str(directory / "control.sock")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **account}) as child:
         told = Told(child)
         try:

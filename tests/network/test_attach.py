@@ -6,15 +6,19 @@ import fcntl
 import os
 import socket
 import struct
+import subprocess
+import sys
 
 import pytest
 
 from pjka.attach import commands, rows
 from pjka.attach.session import Session
+from pjka.attach.source import Source
 from pjka.attach.watch import Target, Watch
 from pjka.conf.loader import ConfigurationError
 from pjka.errors import PjkaError
 from pjka.events import ConnectionDown, ConnectionUp, Drift, Events
+from pjka.keepalive.platforms import LINUX
 from pjka.linux import sockopts
 from pjka.linux.process import Process
 from pjka.linux.sockopts import SocketSettings
@@ -225,6 +229,19 @@ def test_aors_and_endpoints_are_shown_with_the_contacts_of_the_pbx(start_pbx, wr
     assert (aor["endpoints"], endpoint["state"], endpoint["reachable"]) == (("e",), "online", 1)
 
 
+def test_a_file_that_is_still_being_written_is_not_read(write_config):
+    path = write_config(("t1", "tcp", 5060))
+    source = Source(str(path), None, LINUX)
+    source.load()
+    whole = path.read_text()
+    assert not source.changed()
+    path.write_text("")
+    assert not source.changed()
+    path.write_text(whole + "; more\n")
+    assert not source.changed()
+    assert source.changed()
+
+
 def test_keepalive_that_is_no_longer_configured_is_put_back(start_pbx, write_config, attach):
     pbx = start_pbx()
     path = write_config(("t1", "tcp", pbx.ports[0]))
@@ -403,6 +420,21 @@ def test_a_preview_changes_nothing(start_pbx, write_config):
     assert held.connection.local == ("127.0.0.1", pbx.ports[0])
     assert len(drift) == 5
     assert set(settings(pbx.pid).values()) == {UNTOUCHED}
+
+
+def test_a_pbx_that_does_not_run_yet_is_waited_for_where_that_is_asked(start_pbx, write_config, tmp_path):
+    pbx = start_pbx()
+    pidfile = tmp_path / "pid"
+    command = [sys.executable, "-c", "from pjka.cli import main; main()", "attach", "--once"]
+    command += ["--pidfile", str(pidfile), "--config", str(write_config(("t1", "tcp", pbx.ports[0])))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "cannot read the pid file" in done.stderr) == (2, True)
+    with subprocess.Popen([*command, "--wait"], stdout=subprocess.PIPE, text=True) as child:
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(1.5)
+        pidfile.write_text(str(pbx.pid))
+        assert child.communicate(timeout=30)[0] == "Every socket has its policy.\n"
+    assert set(settings(pbx.pid).values()) == {WANTED}
 
 
 def test_a_new_phone_is_announced(start_pbx, write_config, attach):
