@@ -53,6 +53,7 @@ class Gate:
         self._backlog = _BACKLOG_LEAST
         self._others = 1
         self._open = 0
+        self._connecting = 0
         self._closing: deque[float] = deque()
         self._paused_at: float | None = None
         self._may_pause = True
@@ -63,7 +64,8 @@ class Gate:
         now = self._reactor.now()
         while self._closing and self._closing[0] <= now:
             self._closing.popleft()
-        return self._open + len(self._closing) + len(self._listeners) + self._others
+        connections = self._open + self._connecting + len(self._closing)
+        return connections + len(self._listeners) + self._others
 
     @property
     def capacity(self) -> int:
@@ -89,6 +91,19 @@ class Gate:
             raise PjkaError(
                 f"the engine is full: {self.in_use} of its {self._limits.handles} sockets are in use"
             )
+
+    def enter(self) -> Callable[[], None]:
+        """Take a place for a connection that is to be made; the function returned gives it back.
+
+        PjkaError if there is no room. A connection that has come up counts by itself.
+        """
+        self.require()
+        self._connecting += 1
+        return self._leave
+
+    def _leave(self) -> None:
+        self._connecting -= 1
+        self._closing.append(self._reactor.now() + _FREE_DELAY)
 
     def opened(self) -> None:
         """A connection came up."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from random import Random
 
+from pjka.admission import Admission
 from pjka.conf.loader import Configuration
 from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, Event, PeerStatus
 from pjka.exits import ListenerExits
@@ -104,9 +105,10 @@ class Qualifying:
         self.incoming.install()
         self._carriers = Carriers(management.monitors, self._calls)
         self._unsubscribe = management.events.subscribe(self._carriers.hear)
+        self.admission = Admission(self.requests, self._reactor, management.gate, self._carriers)
         self.qualifier = Qualifier(
             self._reactor,
-            self.requests,
+            self.admission,
             ListenerExits(management.listeners.all),
             self._carriers,
             self._publish,
