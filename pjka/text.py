@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+
+# Looked up now: Python loads it from a file, for which there may be no descriptor left when it is needed.
+_ESCAPE = codecs.getencoder("unicode_escape")
+
 
 def printable(text: str) -> str:
     r"""The text with everything that could steer a terminal, or hide, as ``\x1b`` and the like.
@@ -19,4 +24,4 @@ def _printable_character(character: str) -> str:
         return "\\\\"
     if character.isprintable():
         return character
-    return character.encode("unicode_escape").decode("ascii")
+    return _ESCAPE(character)[0].decode("ascii")

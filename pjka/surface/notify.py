@@ -47,12 +47,12 @@ class Notifier:
         """Best effort, as in sd_notify(3): a manager that does not listen must not stop the daemon."""
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.settimeout(_SEND_SECONDS)
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+                sender.settimeout(_SEND_SECONDS)
                 sender.sendto(message.encode(), self._address)
-            except OSError:
-                pass
+        except OSError:
+            pass
 
 
 def watchdog_period(environment: Mapping[str, str]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import time
 import uuid
@@ -65,6 +66,21 @@ def fill(filler: socket.socket, address: str) -> None:
             filler.sendto(b"x", address)
     except BlockingIOError:
         pass
+
+
+def test_without_a_descriptor_nothing_is_sent_and_the_next_message_is(
+    manager: tuple[str, socket.socket],
+) -> None:
+    address, received = manager
+    notifier = Notifier(address)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        notifier.watchdog()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    notifier.stopping()
+    assert received.recv(100) == b"STOPPING=1"
 
 
 def test_manager_that_does_not_read_does_not_hold_the_daemon(manager: tuple[str, socket.socket]) -> None:
