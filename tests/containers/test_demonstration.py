@@ -138,7 +138,8 @@ def test_a_connection_outlives_the_firewall_s_memory(demonstration: Demonstratio
 
     def answered() -> dict[str, Any] | None:
         rows = [one for one in demonstration.show("connections") if one["serial"] == row["serial"]]
-        return rows[0] if rows and rows[0]["idle"] < 10 and rows[0]["unacknowledged"] == 0 else None
+        spoke = rows and rows[0]["idle"] is not None and rows[0]["idle"] < 10
+        return rows[0] if spoke and rows[0]["unacknowledged"] == 0 else None
 
     assert until(answered, 5)
 
