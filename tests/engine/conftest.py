@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def transport(certificates: Certificates) -> Callable[..., str]:
 
     def section(name: str, protocol: str, *lines: str, host: str = "127.0.0.1") -> str:
         bound = f"[{host}]" if ":" in host else host
-        text = f"[{name}]\ntype=transport\nprotocol={protocol}\nbind={bound}:{free_port(host)}\n"
+        kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+        text = f"[{name}]\ntype=transport\nprotocol={protocol}\nbind={bound}:{free_port(host, kind)}\n"
         if protocol == "tls":
             text += f"cert_file={certificates.server}\npriv_key_file={certificates.server}\n"
         return text + "".join(f"{line}\n" for line in lines)
