@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pjka.daemon import Daemon
 from pjka.errors import PjkaError
 from pjka.events import ConnectionDown
-from pjka.keepalive.platforms import LINUX
 from pjka.linux import drop_filter, own_network
 from pjka.monitors import last_words, silence
 from pjka.pjproject.transports import Listener
@@ -123,7 +122,7 @@ def predict(daemon: Daemon, peer: Peer) -> Prediction:
         policy = daemon.module.listeners.policy(connection.transport)
         if connection.peer == peer.address and policy is not None:
             silent = silence(last_words(connection)) or 0.0
-            after = (policy.detection_idle(LINUX) or math.inf) - silent
+            after = (policy.detection_idle(daemon.module.platform) or math.inf) - silent
             return Prediction(connection.serial, time.time(), after)
     raise PjkaError(f"{peer.name} has no connection")
 

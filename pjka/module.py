@@ -14,7 +14,9 @@ from pjka.errors import PjkaError
 from pjka.events import Events, Reloaded
 from pjka.flows import Flows
 from pjka.gate import Gate
+from pjka.keepalive.platforms import LINUX, Platform
 from pjka.keepalive.policy import Mechanism, Policy
+from pjka.linux.system_timers import this_machine
 from pjka.listeners import Enforcer, Listeners
 from pjka.monitors import Connection, Monitors, address
 from pjka.pjproject.callbacks import Callbacks
@@ -54,6 +56,7 @@ class TransportManagement:
         self.crlf = CrlfTick(self.reactor, self.monitors, self.listeners.policy)
         self.flows = Flows(self.reactor, self.monitors, Random(), answers=_leaves_pongs(endpoint.engine))
         self.events.subscribe(self.flows.hear)
+        self.platform = _platform()
         self.configuration: Configuration | None = None
         self.loaded = 0.0
         self._enforcer = Enforcer(self.events)
@@ -97,7 +100,7 @@ class TransportManagement:
 
     def _load(self, configuration: Configuration) -> None:
         self._callbacks.install()
-        wanted = policies(configuration)
+        wanted = policies(configuration, self.platform)
         for transport in configuration.transports.values():
             self.listeners.start(transport, wanted[transport.id])
         self.take_settings(configuration)
@@ -158,6 +161,14 @@ class TransportManagement:
         if policy is None or descriptor is None or not descriptor.valid:
             return None
         return descriptor.fd, policy
+
+
+def _platform() -> Platform:
+    """This machine, with the times of its kernel as far as they can be read."""
+    try:
+        return this_machine()
+    except PjkaError:
+        return LINUX
 
 
 def _leaves_pongs(engine: Engine) -> bool:

@@ -11,7 +11,7 @@ from pjka.conf.loader import Configuration
 from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, Event, PeerStatus
 from pjka.exits import ListenerExits
 from pjka.keepalive.competing import QUALIFY_BESIDE_TCP
-from pjka.keepalive.platforms import LINUX
+from pjka.keepalive.platforms import Platform
 from pjka.keepalive.policy import NEVER, Mechanism, Policy
 from pjka.linux.tcp_info import TcpState
 from pjka.module import TransportManagement
@@ -71,7 +71,8 @@ class Qualifying:
     def contacts(self) -> list[ContactRow]:
         """All contacts, with the mechanism of the connection that carries each."""
         rows = self._reactor.call(lambda: contact_rows(self.qualifier, self._reactor.now()))
-        return [_with_mechanism(row, self._management.listeners.policy(row.transport)) for row in rows]
+        policy, platform = self._management.listeners.policy, self._management.platform
+        return [_with_mechanism(row, policy(row.transport), platform) for row in rows]
 
     def aors(self) -> list[AorRow]:
         """All AORs."""
@@ -170,12 +171,12 @@ class Carriers:
         return Destination(connection.protocol, *connection.peer, selector, sent_by)
 
 
-def _with_mechanism(row: ContactRow, policy: Policy | None) -> ContactRow:
+def _with_mechanism(row: ContactRow, policy: Policy | None, platform: Platform) -> ContactRow:
     """The row with what finds a dead peer first: the mechanism of its connection, or the OPTIONS."""
     if policy is None or row.connection is None:
         return row
     row = replace(row, mechanism=policy.mechanism.value)
-    seconds = policy.detection_idle(LINUX)
+    seconds = policy.detection_idle(platform)
     if seconds is None or seconds >= (NEVER if row.detection is None else row.detection):
         return row
     return replace(row, detection=seconds, detected_by=policy.mechanism.value)

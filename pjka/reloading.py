@@ -30,7 +30,7 @@ class Reload:
         self._module = module
         self._listeners = module.listeners
         self._new = new
-        self._wanted = policies(new)
+        self._wanted = policies(new, module.platform)
         running = {
             id: Running(each.transport, each.policy, each.listener is not None, each.files)
             for id, each in module.listeners.all.items()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from pjka.events import ConnectionDown
-from pjka.keepalive.platforms import LINUX
+from pjka.keepalive.platforms import Platform
 from pjka.keepalive.policy import Mechanism, Policy
 from pjka.linux.tcp_info import TcpInfo, TcpState
 from pjka.listeners import Started
@@ -39,7 +39,7 @@ class Rows:
         counts = Counter(each.transport for each in connections)
         drifting = Counter(each.transport for each in connections if each.drift)
         return [
-            _transport_row(each, counts[name], drifting[name])
+            _transport_row(each, self.module.platform, counts[name], drifting[name])
             for name, each in tuple(self.module.listeners.all.items())
         ]
 
@@ -77,6 +77,7 @@ class Rows:
                 accounts=engine.limits.accounts,
                 option_slots=engine.limits.socket_options,
                 packet=engine.limits.packet,
+                reactor_delay=module.reactor.delay,
                 defects=tuple(defect.text for defect in engine.defects),
                 reloaded=module.loaded,
             )
@@ -101,7 +102,7 @@ class Rows:
             unacknowledged=unacknowledged,
             retransmits=None if info is None else info.retransmits,
             rtt=None if info is None else info.rtt / 1e6,
-            detection=_detection(policy, bool(unacknowledged)),
+            detection=self._detection(policy, bool(unacknowledged)),
             drift=connection.drift,
             request_seen=connection.request_seen,
         )
@@ -111,7 +112,13 @@ class Rows:
             return None
         if policy.mechanism is Mechanism.CRLF and self.module.crlf.due is not None:
             return max(self.module.crlf.due - now, 0.0)
-        return next_probe(policy, info)
+        return next_probe(policy, info, self.module.platform)
+
+    def _detection(self, policy: Policy | None, busy: bool) -> float | None:
+        if policy is None:
+            return None
+        platform = self.module.platform
+        return _finite(policy.detection_busy(platform) if busy else policy.detection_idle(platform))
 
     def _death_row(self, death: ConnectionDown) -> DeathRow:
         policy = self.module.listeners.policy(death.transport)
@@ -132,7 +139,7 @@ class Rows:
         )
 
 
-def next_probe(policy: Policy, info: TcpInfo) -> float | None:
+def next_probe(policy: Policy, info: TcpInfo, platform: Platform) -> float | None:
     """Seconds until the kernel's next keep-alive probe; None if there is none to come.
 
     The kernel counts from the last segment of the peer (``keepalive_time_elapsed``), and sends no probe while
@@ -140,14 +147,14 @@ def next_probe(policy: Policy, info: TcpInfo) -> float | None:
     """
     if not policy.tcp.enable or info.unacked:
         return None
-    timers = policy.tcp.timers(LINUX)
+    timers = policy.tcp.timers(platform)
     silent = min(info.last_data_received, info.last_ack_received) / 1000
     if silent < timers.idle:
         return timers.idle - silent
     return timers.interval - (silent - timers.idle) % timers.interval
 
 
-def _transport_row(started: Started, connections: int, drifting: int) -> TransportRow:
+def _transport_row(started: Started, platform: Platform, connections: int, drifting: int) -> TransportRow:
     transport, policy, listener = started.transport, started.policy, started.listener
     tcp = policy.tcp
     return TransportRow(
@@ -163,19 +170,13 @@ def _transport_row(started: Started, connections: int, drifting: int) -> Transpo
         probes=tcp.probes if tcp.enable else None,
         user_timeout=tcp.user_timeout,
         crlf_interval=policy.crlf_interval,
-        detection_idle=_finite(policy.detection_idle(LINUX)),
-        detection_busy=_finite(policy.detection_busy(LINUX)),
+        detection_idle=_finite(policy.detection_idle(platform)),
+        detection_busy=_finite(policy.detection_busy(platform)),
         connections=connections,
         drifting=drifting + bool(started.drift),
-        keepalive_bytes_per_hour=policy.bytes_per_hour(LINUX, 6 if ":" in transport.bind_host else 4),
+        keepalive_bytes_per_hour=policy.bytes_per_hour(platform, 6 if ":" in transport.bind_host else 4),
         drift=started.drift,
     )
-
-
-def _detection(policy: Policy | None, busy: bool) -> float | None:
-    if policy is None:
-        return None
-    return _finite(policy.detection_busy(LINUX) if busy else policy.detection_idle(LINUX))
 
 
 def _finite(seconds: float | None) -> float | None:

@@ -284,7 +284,7 @@ class EngineRow(Row):
     accounts_used: int = 0
     option_slots: int = 0
     packet: int = 0  # bytes of the largest message
-    reactor_delay: float | None = None  # s, the longest recent turn of the reactor
+    reactor_delay: float | None = None  # s, the most that a timer was late recently
     defects: tuple[str, ...] = ()  # known ones of this version, worked around
     attached_to: str = ""  # name and pid of the PBX
     reloaded: float | None = None  # s since the epoch, the last reload that took effect

@@ -63,7 +63,7 @@ def demo(seconds: int) -> None:
       pjka demo --seconds 60
     """
     console = Console(highlight=False, soft_wrap=True)
-    directory = Path(pjka.__file__).parents[1] / "conf" / "demo"
+    directory = demo_files()
     with configured(LogSettings(level=logging.ERROR), io.StringIO()) as _, contextlib.ExitStack() as undo:
         try:
             undo.enter_context(contextlib.chdir(directory))
@@ -76,6 +76,13 @@ def demo(seconds: int) -> None:
         except (OSError, PjkaError) as error:
             raise Unusable(f"the demo does not start: {error}") from error
     _sum_up(console, verdict, seconds, cuts)
+
+
+def demo_files() -> Path:
+    """Where the demo's files are: in the installed package, or in the repository beside it."""
+    package = Path(pjka.__file__).parent
+    packaged = package / "conf" / "demo"
+    return packaged if packaged.is_dir() else package.parent / "conf" / "demo"
 
 
 class _Story:
@@ -167,7 +174,7 @@ class _Story:
         if info is None or policy is None or connection.descriptor is None:
             return
         held = read(connection.descriptor.fd)
-        due = next_probe(policy, info)
+        due = next_probe(policy, info, self._daemon.module.platform)
         yield f"after {held.idle}s, {held.probes} x {held.interval}s" if held.keepalive else "off"
         yield f"{held.user_timeout:g}s"
         yield "-" if due is None else f"{due:.1f}s"

@@ -22,6 +22,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 10.0
+_RECENT = 60.0
 
 
 class Poller(Protocol):
@@ -66,6 +67,8 @@ class Reactor:
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.turns = 0
+        self._late = (0.0, 0.0)  # in this minute, and in the one before
+        self._minute = 0.0
 
     # From any thread
 
@@ -78,6 +81,11 @@ class Reactor:
     def on_thread(self) -> bool:
         """Whether the caller is on the reactor's thread."""
         return threading.current_thread() is self._thread
+
+    @property
+    def delay(self) -> float:
+        """The most that a timer was late in the last one to two minutes, in seconds."""
+        return max(self._late)
 
     @property
     def running(self) -> bool:
@@ -170,9 +178,17 @@ class Reactor:
     def _run_due(self) -> None:
         now = self.now()
         while self._timers and self._timers[0][0] <= now:
-            function = heapq.heappop(self._timers)[2].function
+            due, _, timer = heapq.heappop(self._timers)
+            self._note_delay(now, now - due)
+            function = timer.function
             if function is not None:
                 _run_logged(function)
+
+    def _note_delay(self, now: float, late: float) -> None:
+        if now > self._minute + _RECENT:
+            self._minute, self._late = now, (late, self._late[0])
+        elif late > self._late[0]:
+            self._late = (late, self._late[1])
 
 
 def _run_logged(function: Callable[[], object]) -> None:

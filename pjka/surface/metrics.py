@@ -135,7 +135,7 @@ def _of_engine(row: EngineRow) -> Iterator[Metric]:
     if row.reactor_delay is not None:
         yield _gauge(
             "pjka_reactor_delay_seconds",
-            "The longest recent turn of the reactor",
+            "The most that a timer was late recently",
             (),
             {(): row.reactor_delay},
         )

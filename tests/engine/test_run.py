@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -268,3 +270,17 @@ def fetched(port: int) -> str:
 def port_of(section: str) -> int:
     """The port that a transport of loopback is bound to."""
     return int(section.split("bind=127.0.0.1:")[1].split()[0])
+
+
+def test_demo_runs_from_an_installed_wheel(tmp_path: Path) -> None:
+    """With the files that the wheel takes from elsewhere, and nothing of the repository."""
+    root = Path(__file__).parents[2]
+    taken = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shutil.copytree(root / "pjka", tmp_path / "pjka")
+    for source, target in taken["force-include"].items():
+        shutil.copytree(root / source, tmp_path / target)
+    done = subprocess.run(
+        [*PJKA, "demo"], cwd=tmp_path, capture_output=True, timeout=60, check=False, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Predicted" in done.stdout

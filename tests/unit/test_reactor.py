@@ -161,3 +161,12 @@ def test_stop_of_a_busy_reactor_has_a_deadline(poller: Waiting) -> None:
         reactor.stop(timeout=0.05)
     held.set()
     reactor.stop()
+
+
+def test_delay_is_what_a_busy_turn_costs_the_timers(reactor: Reactor) -> None:
+    done = threading.Event()
+    assert reactor.delay < 0.2
+    reactor.post(lambda: time.sleep(0.3))
+    reactor.call_later(0.01, done.set)
+    assert done.wait(10)
+    assert 0.2 < reactor.delay < 5
