@@ -325,7 +325,7 @@ def run_all(rig: type[Rig], cases: Sequence[Case], directory: Path, certificate:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             list(pool.map(lambda case: attempt(case, lambda: set_up(case)), cases))
-            list(pool.map(lambda case: attempt(case, rigs[case.id].cut), cases))
+            list(pool.map(lambda case: attempt(case, lambda: rigs[case.id].cut()), cases))
             time.sleep(WATCHED)
             list(
                 pool.map(
