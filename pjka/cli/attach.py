@@ -111,7 +111,7 @@ def attach(
             if once:
                 raise SystemExit(_apply(session, as_json))
             if ami:
-                client = _ask_pbx(watch)
+                client = _ask_pbx(watch, settings_path or settings.DEFAULT_PATH)
                 watch.ask_pbx = client.ask
                 undo.callback(client.stop)
                 if crlf_off:
@@ -163,13 +163,13 @@ def _pings_off(watch: Watch, session: Session, client: AmiClient) -> None:
         client.order("Reload", {"Module": "res_pjsip.so"})
 
 
-def _ask_pbx(watch: Watch) -> AmiClient:
+def _ask_pbx(watch: Watch, path: str) -> AmiClient:
     """Start the manager session."""
-    account = settings.ami(settings.DEFAULT_PATH, os.environ)
+    account = settings.ami(path, os.environ)
     if not account.user:
         raise PjkaError(
             "no account for --ami",
-            file=settings.DEFAULT_PATH,
+            file=path,
             option="[ami] user",
             expected="a user there, or in the environment as PJKA_AMI_USER, with PJKA_AMI_SECRET",
         )
