@@ -6,7 +6,6 @@ import ctypes
 import ipaddress
 import os
 import socket
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,13 @@ from typing import Any
 import pjsua2 as pj
 
 from pjka.conf.objects import Transport
-from pjka.errors import PjkaError
 from pjka.keepalive.platforms import SocketOption
 from pjka.pjproject.descriptors import Descriptor, find_listener
 from pjka.pjproject.endpoint import Endpoint, HostedEndpoint, translated
 from pjka.pjproject.layouts import Selector, String
 from pjka.pjproject.native import TPSELECTOR_TRANSPORT
+from pjka.pjproject.refusal import TransportError, failure
+from pjka.pjproject.tls import check_tls, set_tls
 
 TPSELECTOR_LISTENER = 2
 _REFUSED = {
@@ -31,20 +31,6 @@ _TRIAL = (
     "the trial engine does not listen where other hosts can reach it ({}), because any of them could end this"
     " process; `make engine` builds the production engine, --trial-engine overrules"
 )
-_TLS1, _TLS1_1, _TLS1_2, _TLS1_3 = 4, 8, 16, 32
-_MODERN = _TLS1 | _TLS1_1 | _TLS1_2 | _TLS1_3
-_VERSIONS = {
-    "sslv2": 1,
-    "sslv3": 2,
-    "tlsv1": _TLS1,
-    "tlsv1_1": _TLS1_1,
-    "tlsv1_2": _TLS1_2,
-    "tlsv1_3": _TLS1_3,
-}
-
-
-class TransportError(PjkaError):
-    """A transport cannot be started; its siblings are not concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +62,6 @@ class Listener:
         return Selector(kind, 0, self.pointer)
 
 
-def failure(transport: Transport, option: str, message: str) -> TransportError:
-    """The error of ``transport`` that comes from ``option``, with the place where that was set."""
-    place = transport.places.get(option, transport.place)
-    return TransportError(f"transport {transport.id}: {message}", file=place.file, line=place.line)
-
-
 def check_startable(endpoint: Endpoint | HostedEndpoint, transport: Transport) -> None:
     """TransportError if ``transport`` is one that pjproject cannot carry, or the wrong certificate."""
     if transport.protocol in _REFUSED:
@@ -91,9 +71,7 @@ def check_startable(endpoint: Endpoint | HostedEndpoint, transport: Transport) -
     if transport.bind is None:
         raise failure(transport, "bind", "no address to bind to")
     if transport.protocol == "tls":
-        _check_method(endpoint, transport)
-        _check_certificate(transport)
-        _cipher_numbers(endpoint, transport)
+        check_tls(endpoint, transport)
 
 
 def unexpressed(transport: Transport) -> tuple[TransportError, ...]:
@@ -172,7 +150,7 @@ def _configuration(
     for option in options:
         target.sockOptParams.sockOpts.append(option)
     if tls:
-        _set_tls(endpoint, configuration.tlsConfig, transport)
+        set_tls(endpoint, configuration.tlsConfig, transport)
     return configuration
 
 
@@ -183,56 +161,6 @@ def _set_quality(quality: Any, transport: Transport) -> None:
     if transport.cos:
         quality.flags |= pj.PJ_QOS_PARAM_HAS_SO_PRIO
         quality.so_prio = transport.cos
-
-
-def _set_tls(endpoint: Endpoint | HostedEndpoint, tls: Any, transport: Transport) -> None:
-    tls.CaListFile = transport.ca_list_file
-    tls.certFile = transport.cert_file
-    tls.privKeyFile = transport.priv_key_file
-    tls.password = transport.password
-    tls.verifyServer = transport.verify_server
-    tls.verifyClient = transport.verify_client
-    tls.requireClientCert = transport.require_client_cert
-    tls.msecTimeout = endpoint.native.timers()[3]  # a peer that says nothing would keep its socket for good
-    tls.proto = _VERSIONS.get(transport.method, _MODERN)
-    for number in _cipher_numbers(endpoint, transport):
-        tls.ciphers.append(number)
-
-
-def _cipher_numbers(endpoint: Endpoint | HostedEndpoint, transport: Transport) -> list[int]:
-    native = endpoint.native
-    number_of = native.declare("pj_ssl_cipher_id", ctypes.c_int, ctypes.c_char_p)
-    supported = native.declare("pj_ssl_cipher_is_supported", ctypes.c_int, ctypes.c_int)
-    numbers = []
-    for name in transport.cipher:
-        number = int(name, 0) if name[:1].isdigit() else number_of(name.encode())
-        if number < 0 or not supported(number):
-            raise failure(transport, "cipher", f"cipher {name} is not one of this TLS library")
-        numbers.append(number)
-    return numbers
-
-
-def _check_method(endpoint: Endpoint | HostedEndpoint, transport: Transport) -> None:
-    """A version that the TLS library does not speak would fail with the first peer, and with every other."""
-    tls = endpoint.engine.tls
-    if transport.method in ("sslv2", "sslv3") or (transport.method == "tlsv1_3" and "OpenSSL 1.0" in tls):
-        raise failure(transport, "method", f"method {transport.method} is not spoken by {tls}")
-
-
-def _check_certificate(transport: Transport) -> None:
-    """See that certificate and key belong together; pjproject would notice with the first peer only."""
-    if transport.cert_file:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        key = transport.priv_key_file or None
-        try:
-            context.load_cert_chain(transport.cert_file, key, lambda: transport.password)
-        except (OSError, ValueError) as error:
-            raise failure(transport, "cert_file", f"certificate or key cannot be used: {error}") from None
-    if transport.ca_list_file:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(transport.ca_list_file)
-        except OSError as error:
-            raise failure(transport, "ca_list_file", f"certificates cannot be used: {error}") from None
 
 
 def _resolve(transport: Transport) -> str:
