@@ -18,6 +18,9 @@ from pjka.monitors import Connection, Monitors
 from pjka.pjproject.reactor import Reactor, Timer
 from pjka.status import Cause
 
+# Of the newlines of one read, in bytes: nobody has more pings under way, and each costs an answer.
+_MOST = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -126,7 +129,7 @@ class Flows:
     def newlines(self, connection: Connection, data: bytes, now: float) -> None:
         """Bytes between messages: perhaps pings, perhaps pongs, perhaps a part of one."""
         flow = self._of(connection, lambda: ServerFlow(answers=self._answers))
-        flow.engine.receive(data, now)
+        flow.engine.receive(data[:_MOST], now)
         self._settle(flow)
 
     def message(self, connection: Connection) -> None:
@@ -161,7 +164,11 @@ class Flows:
 
     def _settle(self, flow: Carried) -> None:
         """Do what the engine asks for, and have it woken when it wants."""
-        for event in flow.engine.events():
+        events = flow.engine.events()
+        pongs = events.count(Told.SEND_PONG) if self._answers else 0
+        if pongs:
+            self._monitors.send(flow.connection, PONG * pongs)
+        for event in events:
             self._do(flow, event)
         due = flow.engine.next_timer()
         if due is None or (flow.timer is not None and flow.timer.when <= due):
@@ -186,9 +193,6 @@ class Flows:
     def _do(self, flow: Carried, event: Told) -> None:
         if event is Told.SEND_PING:
             self._monitors.send(flow.connection, PING)
-        elif event is Told.SEND_PONG:
-            if self._answers:
-                self._monitors.send(flow.connection, PONG)
         elif event is Told.FAILED:
             self._monitors.end(flow.connection.serial, Cause.PONG_MISSED)
         elif event is Told.EXPIRED:
