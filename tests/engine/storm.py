@@ -34,7 +34,6 @@ def held(daemon: Daemon) -> dict[str, int]:
         "monitors": len(daemon.module.monitors),
         "handles": daemon.module.gate.in_use,
         "descriptors": len(os.listdir("/proc/self/fd")),
-        "threads": threading.active_count(),
     }
 
 

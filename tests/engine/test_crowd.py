@@ -141,3 +141,55 @@ def test_silent_thousands_keep_no_phone_out(
     assert "listeners-paused" in log
     assert len(log.splitlines()) < 400
     assert "Traceback" not in log
+
+
+BAD = {
+    "garbage": bytes(range(1, 256)) * 40,
+    "other protocol": b"GET / HTTP/1.0\r\n\r\n" * 100,
+    "endless line": b"A" * 1_000_000,
+    "half message": options()[:-40],
+    "body that never comes": options().replace(b"Length: 0", b"Length: 60000") + b"x" * 100,
+    "length that is none": options().replace(b"Length: 0", b"Length: -1"),
+    "newlines": b"\r\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("words", BAD.values(), ids=[name.replace(" ", "-") for name in BAD])
+def test_bad_input_harms_nobody_and_fills_no_log(start: Start, transport: Section, words: bytes) -> None:
+    daemon = start("[global]\ntype=global\nkeep_alive_interval=0\n", transport("t", "tcp"))
+    port = ports(daemon.file.read_text())["t"]
+    before = daemon.held()
+    phone = socket.create_connection(("127.0.0.1", port), 10)
+    phone.sendall(options())
+    assert phone.recv(65536).startswith(b"SIP/2.0 200")
+    for _ in range(100):
+        with socket.create_connection(("127.0.0.1", port), 10) as peer, contextlib.suppress(OSError):
+            peer.sendall(words)
+    phone.sendall(options(2))
+    assert phone.recv(65536).startswith(b"SIP/2.0 200")
+    phone.close()
+    until(lambda: daemon.held() == before, 20)
+    log = daemon.log.read_text()
+    assert "Traceback" not in log
+    assert len(log.splitlines()) < 150
+    assert daemon.stop() == 0
+
+
+def test_peer_that_does_not_read_holds_nobody_up(start: Start, transport: Section) -> None:
+    daemon = start("[global]\ntype=global\nkeep_alive_interval=0\n", transport("t", "tcp"))
+    port = ports(daemon.file.read_text())["t"]
+    before = daemon.held()
+    phone = socket.create_connection(("127.0.0.1", port), 10)
+    with socket.create_connection(("127.0.0.1", port), 10) as deaf:
+        deaf.settimeout(1)
+        with contextlib.suppress(OSError):
+            for number in range(100):
+                deaf.sendall(b"".join(options(100 * number + each) for each in range(100)))
+        asked = time.monotonic()
+        phone.sendall(options())
+        assert phone.recv(65536).startswith(b"SIP/2.0 200")
+        assert time.monotonic() - asked < 1.0
+    phone.close()
+    until(lambda: daemon.held() == before, 20)
+    assert len(daemon.log.read_text().splitlines()) < 150
+    assert daemon.stop() == 0
