@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from managed import Certificates, free_port, until
-from test_registrar import phone, port_of, rows, run
+from test_registering import phone, port_of, rows, run
 from test_registrations import Registered, register, section
 from test_run import Running
 
