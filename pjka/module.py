@@ -60,7 +60,7 @@ class TransportManagement:
         self.configuration: Configuration | None = None
         self.loaded = 0.0
         self._enforcer = Enforcer(self.events)
-        self._callbacks = Callbacks(endpoint.native, self.monitors)
+        self._callbacks = Callbacks(endpoint.native, self.monitors.notes)
         self._sweep_seconds = sweep_seconds
         self._sweeps = 0
 

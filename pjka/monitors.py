@@ -17,6 +17,7 @@ from pjka.events import ConnectionDown, ConnectionUp, Events
 from pjka.gate import Gate
 from pjka.linux import tcp_info
 from pjka.linux.tcp_info import TcpInfo
+from pjka.notes import Between, Note, Notes
 from pjka.pjproject.callbacks import TransportState
 from pjka.pjproject.descriptors import Descriptor, describe, find_connection
 from pjka.pjproject.native import Native
@@ -26,31 +27,6 @@ from pjka.status import Cause
 DEATHS_KEPT = 200
 _INCOMING = 2
 _CLOCK_TICK = 0.05  # s: what the kernel's time of the last byte may be off, with a poll in between
-_IGNORED = 70020  # PJ_EIGNORED: newlines between messages
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What pjproject said of a transport, with all that must be read before it may be gone."""
-
-    pointer: int
-    state: TransportState
-    status: int
-    at: float
-    factory: int = 0
-    direction: int = 0
-    protocol: str = ""
-    local: tuple[str, int] = ("", 0)
-    peer: tuple[str, int] = ("", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """What came between messages: newlines, or (``data`` empty) the message that ended them."""
-
-    pointer: int
-    data: bytes
-    at: float
 
 
 @dataclass(slots=True)
@@ -88,7 +64,7 @@ class CrlfListener(Protocol):
 
 
 class Monitors:
-    """The table of connections; a sink of pjproject's callbacks.
+    """The table of connections, kept from the ``notes`` of pjproject's callbacks.
 
     ``owner`` gives the id of the transport that a factory belongs to, "" for none of ours. ``on_up`` is
     called with each connection before its event is published.
@@ -109,11 +85,7 @@ class Monitors:
         self._owner = owner
         self._on_up = on_up
         self._gate = gate
-        self._notes: deque[Note | Between | int] = deque()
-        self._spoken: set[int] = set()
-        self._after_newlines: set[int] = set()
-        self._completed: dict[int, float] = {}
-        self._held: set[int] = set()
+        self.notes = Notes(native, reactor, gate, self._work)
         self._by_pointer: dict[int, Connection] = {}
         self._by_serial: dict[int, Connection] = {}
         self._last_serial = 0
@@ -135,70 +107,7 @@ class Monitors:
         """The connection that pjproject knows by this pointer now."""
         return self._by_pointer.get(pointer)
 
-    # From pjproject's callbacks, with its locks held: only notes
-
-    def on_state(self, transport: int, state: TransportState, status: int) -> None:
-        """Note the state; a new connection is held at once, or it could be gone before it is looked at."""
-        native = self._native
-        if not native.is_reliable(transport):
-            return
-        known = transport in self._held
-        if state is TransportState.CONNECTED and not known:
-            native.hold(transport)
-            self._held.add(transport)
-            self._gate.opened()
-        elif known or state is not TransportState.DISCONNECTED:
-            self._leave(Note(transport, state, status, self._reactor.now()))
-            return
-        self._leave(
-            Note(
-                transport,
-                state,
-                status,
-                self._reactor.now(),
-                native.factory(transport),
-                native.direction(transport),
-                "tls" if native.type_name(transport).startswith("TLS") else "tcp",
-                native.local_address(transport),
-                native.remote_address(transport),
-            )
-        )
-
-    def on_request(self, transport: int) -> None:
-        """Note that SIP came, the first time."""
-        if transport not in self._spoken and self._native.is_reliable(transport):
-            self._spoken.add(transport)
-            self._leave(transport)
-        self.on_response(transport)
-
-    def on_response(self, transport: int) -> None:
-        """Note that a message came, where newlines came before it."""
-        if transport in self._completed:
-            self._completed[transport] = self._reactor.now()
-        if transport in self._after_newlines:
-            self._after_newlines.discard(transport)
-            self._leave(Between(transport, b"", self._reactor.now()))
-
-    def on_dropped(self, transport: int, data: bytes, status: int) -> None:
-        """CRLF and garbage: neither makes a connection one that speaks SIP; CRLF may be a ping or a pong."""
-        if status == _IGNORED and self._native.is_reliable(transport):
-            self._after_newlines.add(transport)
-            self._leave(Between(transport, data, self._reactor.now()))
-
-    def _leave(self, note: Note | Between | int) -> None:
-        self._notes.append(note)
-        if len(self._notes) == 1:
-            self._reactor.post(self._work_off)
-
     # On the reactor's thread, with no lock of pjproject held
-
-    def _work_off(self) -> None:
-        try:
-            while self._notes:
-                self._work(self._notes.popleft())
-        finally:
-            if self._notes:
-                self._reactor.post(self._work_off)
 
     def _work(self, note: Note | Between | int) -> None:
         if isinstance(note, int):
@@ -213,7 +122,7 @@ class Monitors:
     def _request_seen(self, pointer: int) -> None:
         connection = self._by_pointer.get(pointer)
         if connection is None:
-            self._spoken.discard(pointer)
+            self.notes.forget(pointer)
         else:
             connection.request_seen = True
 
@@ -221,8 +130,8 @@ class Monitors:
         connection = self._by_pointer.get(note.pointer)
         if connection is None or self.crlf_listener is None:
             return
-        if note.pointer in self._completed:
-            self._completed[note.pointer] = max(note.at, self._completed[note.pointer])
+        if note.pointer in self.notes.completed:
+            self.notes.completed[note.pointer] = max(note.at, self.notes.completed[note.pointer])
         if note.data:
             self.crlf_listener.newlines(connection, note.data, note.at)
         else:
@@ -267,9 +176,7 @@ class Monitors:
 
     def _gone(self, note: Note) -> None:
         connection = self._by_pointer.pop(note.pointer, None)
-        self._spoken.discard(note.pointer)
-        self._after_newlines.discard(note.pointer)
-        self._completed.pop(note.pointer, None)
+        self.notes.forget(note.pointer)
         if connection is None:
             if note.factory:
                 self._attempt_failed(note)
@@ -324,7 +231,7 @@ class Monitors:
         """Keep the connection from pjproject's own idle timers, if it was let go."""
         if not connection.held:
             connection.held = True
-            self._held.add(connection.pointer)
+            self.notes.held.add(connection.pointer)
             self._native.hold(connection.pointer)
 
     def end(self, serial: int, cause: Cause) -> bool:
@@ -338,14 +245,14 @@ class Monitors:
 
     def watch_messages(self, connection: Connection) -> None:
         """Remember from now on when a message on this connection was last complete."""
-        self._completed.setdefault(connection.pointer, self._reactor.now())
+        self.notes.completed.setdefault(connection.pointer, self._reactor.now())
 
     def unfinished_since(self, connection: Connection) -> float | None:
         """When bytes of a message that is not complete yet last came on a watched connection, or None.
 
         pjproject does not tell of unfinished messages; but the kernel knows when the last bytes came.
         """
-        info, completed = last_words(connection), self._completed.get(connection.pointer)
+        info, completed = last_words(connection), self.notes.completed.get(connection.pointer)
         if info is None or completed is None:
             return None
         at = self._reactor.now() - info.last_data_received / 1000
@@ -362,7 +269,7 @@ class Monitors:
 
     def _release(self, connection: Connection) -> None:
         connection.held = False
-        self._held.discard(connection.pointer)
+        self.notes.held.discard(connection.pointer)
         self._native.release(connection.pointer)
 
     def _kill_if_idle(self, serial: int) -> None:
