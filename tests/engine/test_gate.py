@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
-from managed import Managed, free_port, options, until
+from managed import Managed, options, until
 
 from pjka.errors import PjkaError
 from pjka.events import ConnectionDown, ListenersPaused, ListenersResumed
