@@ -24,7 +24,7 @@ def test_a_pbx_that_is_killed_and_comes_back_is_taken_up_again(
         pbx.container.kill("SIGKILL")
         told.wait("connection-down .*cause=process-gone")
         told.wait(f"detached pid={pbx.pid}")
-        told.wait("pbx-silent .*(closed the session|refused|reset)")
+        told.wait("pbx-silent reason=")
         pbx.container.start()
         assert has_booted(pbx.container)
         again = Pbx(pbx.container, pbx.address, pbx.container.attrs["State"]["Pid"], pbx.conf)
