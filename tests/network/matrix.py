@@ -291,7 +291,7 @@ class RunRig(Rig):
     def write(self) -> None:
         def qualify() -> None:
             with contextlib.suppress(Exception), ControlClient(self.socket) as client:
-                client.request("qualify", {"aor": "phone"}, 0.5)
+                client.request("qualify", {"aor": "phone"}, PATIENCE)
 
         threading.Thread(target=qualify, daemon=True).start()
 
