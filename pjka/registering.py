@@ -88,7 +88,7 @@ class Registering:
         )
         self.registrations = Registrations(
             reactor,
-            self._qualifying.requests,
+            self._qualifying.admission,
             management.listeners,
             monitors,
             flows,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
+from pjka.admission import Admission
 from pjka.conf.loader import Configuration
 from pjka.conf.objects import Registration, Transport
 from pjka.errors import PjkaError
@@ -36,7 +37,7 @@ from pjka.monitors import Connection, Monitors
 from pjka.pjproject.layouts import Selector
 from pjka.pjproject.native import TPSELECTOR_TRANSPORT
 from pjka.pjproject.reactor import Reactor, Timer
-from pjka.pjproject.requests import Cause, Destination, Request, Requests, Result
+from pjka.pjproject.requests import Cause, Destination, Request, Result
 from pjka.pjproject.transports import TPSELECTOR_LISTENER
 from pjka.qualify_request import Exit, Hop, credentials, hop
 from pjka.registration.answer import Said, read
@@ -88,7 +89,7 @@ class Registrations:
     def __init__(
         self,
         reactor: Reactor,
-        requests: Requests,
+        requests: Admission,
         listeners: Listeners,
         monitors: Monitors,
         flows: Flows,
