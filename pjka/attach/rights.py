@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 from pjka.errors import PjkaError
@@ -10,7 +11,8 @@ from pjka.linux.connections import Diagnostics, Endings
 from pjka.linux.process import Process
 
 _CAP_NET_ADMIN = 12
-_SEES = "CAP_SYS_PTRACE (and, where the process runs as another user, root or that user)"
+_SEES = "CAP_SYS_PTRACE"
+_READS = "CAP_DAC_READ_SEARCH, to list the descriptors of another user's process"
 _ENTERS = "CAP_SYS_ADMIN, to list the sockets of its network namespace"
 
 
@@ -26,15 +28,17 @@ def check(process: Process) -> None:
     missing = []
     if not _may_duplicate(process):
         missing.append(_SEES)
+    if not _may_read(process.pid):
+        missing.append(_READS)
     if not _may_list(process):
         missing.append(_ENTERS)
     if missing:
-        raise RightsError(f"not permitted to look into process {process.pid}", expected=" and ".join(missing))
+        raise _error(process.pid, missing)
 
 
 def denied(pid: int) -> RightsError:
     """The error for a process of which not even the program may be seen."""
-    return RightsError(f"not permitted to look into process {pid}", expected=_SEES)
+    return _error(pid, [_SEES] if _may_read(pid) else [_SEES, _READS])
 
 
 def may_kill() -> bool:
@@ -45,12 +49,26 @@ def may_kill() -> bool:
     return False
 
 
-def _may_duplicate(process: Process) -> bool:
+def _error(pid: int, missing: list[str]) -> RightsError:
+    return RightsError(f"not permitted to look into process {pid}", expected=" and ".join(missing))
+
+
+def _may_read(pid: int) -> bool:
+    """Whether ``/proc/PID/fd``, which only its owner may read, opens: no matter of ptrace (proc(5))."""
     try:
-        sockets = process.sockets()
-        for inode, fd in [*sockets.items()][:1]:
-            with process.duplicate(fd, inode):
-                pass
+        os.close(os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except PermissionError:
+        return False
+    except FileNotFoundError:
+        pass  # it has ended, which is told elsewhere
+    return True
+
+
+def _may_duplicate(process: Process) -> bool:
+    """Whatever the descriptor: the kernel looks at the right before it looks for that, pidfd_getfd(2)."""
+    try:
+        with process.duplicate(0, 0):
+            pass
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EACCES):
             return False

@@ -125,7 +125,7 @@ class Process:
     def sockets(self, known: Container[int] = ()) -> dict[int, int]:
         """Map the inode of each socket it has open to a descriptor, of those that are not ``known``.
 
-        OSError (EACCES) without CAP_SYS_PTRACE.
+        OSError (EACCES) of another user's process without CAP_DAC_READ_SEARCH.
         """
         directory = os.open(f"/proc/{self.pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

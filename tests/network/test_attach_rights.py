@@ -28,11 +28,12 @@ def attach(pbx: Pbx, config, *capabilities: str) -> subprocess.CompletedProcess[
 
 @pytest.fixture
 def somebody(start_pbx) -> Pbx:
-    """A PBX that runs as another user, as most do."""
+    """A PBX that runs as another user, as most do, and that owns what /proc has of it, as after an exec."""
 
     def popen(command, **options) -> subprocess.Popen[str]:
         python, flag, script, *addresses = command
-        drop = "import os, select, socket; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        drop = "import ctypes, os, select, socket; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        drop += "ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE\n"
         return subprocess.Popen([python, flag, drop + script, *addresses], **options)
 
     return start_pbx(popen=popen)
@@ -49,6 +50,21 @@ def test_without_it_the_capability_is_named_and_nothing_changed(somebody, write_
     assert done.returncode == 3, done
     assert "CAP_SYS_PTRACE" in done.stderr
     assert set(settings(somebody.pid).values()) == {UNTOUCHED}
+
+
+@pytest.mark.parametrize("has", [("sys_ptrace",), ("sys_ptrace", "net_admin", "sys_admin")])
+def test_cap_dac_read_search_is_named_for_another_users_process(somebody, write_config, has):
+    done = attach(somebody, write_config(("t1", "tcp", somebody.ports[0])), *has)
+    assert done.returncode == 3, done
+    assert "CAP_DAC_READ_SEARCH" in done.stderr
+    assert "CAP_SYS_PTRACE" not in done.stderr
+    assert set(settings(somebody.pid).values()) == {UNTOUCHED}
+
+
+def test_both_are_named_at_once(somebody, write_config):
+    done = attach(somebody, write_config(("t1", "tcp", somebody.ports[0])), "net_admin")
+    assert done.returncode == 3, done
+    assert "CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH" in done.stderr
 
 
 def test_another_network_namespace_takes_cap_sys_admin(start_pbx, write_config):
