@@ -31,8 +31,14 @@ class Assignment:
     incoming: bool
     note: str = ""
 
+    @property
+    def is_sip(self) -> bool:
+        """Whether it may be SIP: a transport accepted it, or the process opened it, whatever to."""
+        return bool(self.transport) or not self.incoming
+
 
 UNASSIGNED = Assignment("", incoming=False, note="nothing in pjsip.conf leads to this peer")
+NOT_SIP = Assignment("", incoming=True, note="its listener belongs to no transport")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +63,22 @@ class Assigner:
         }
         self._peers = peers
         self._default = default
-        self._listening: dict[Address, str] = {}
+        self._listening: dict[Address, str | None] = {}
 
     def listeners(self, held: Iterable[Address]) -> dict[Address, str]:
         """Assign the process's listening addresses; those of no transport are left out.
 
         `connection` goes by the latest answer.
         """
-        self._listening = {
-            address: name for address in held if (name := self._transport_at(address)) is not None
-        }
-        return self._listening
+        self._listening = {address: self._transport_at(address) for address in held}
+        return {address: name for address, name in self._listening.items() if name is not None}
 
     def connection(self, local: Address, remote: Address) -> Assignment:
         """Assign a connection of the process."""
         for address in (local, *((wildcard, local[1]) for wildcard in _WILDCARDS)):
             if address in self._listening:
-                return Assignment(self._listening[address], incoming=True)
+                name = self._listening[address]
+                return NOT_SIP if name is None else Assignment(name, incoming=True)
         if remote in self._peers:
             return Assignment(self._peers[remote], incoming=False)
         if self._default:

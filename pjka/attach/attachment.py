@@ -83,8 +83,7 @@ class Attachment:
         if came or gone:
             self._assign_listeners()
             self._settle(came)
-        for held in gone:
-            name = held.assignment.transport
+        for name in filter(None, (held.assignment.transport for held in gone)):
             self._tell(TransportDown(transport=name, reason="the process closed its listener"))
 
     def look_for_outgoing(self, now: float) -> None:
@@ -193,8 +192,12 @@ class Attachment:
         return found
 
     def strangers(self) -> list[Held]:
-        """The connections that belong to no transport."""
-        return [held for held in self.connections.values() if not held.assignment.transport]
+        """The connections that the process opened, and nobody knows to whom."""
+        return [held for held in self.shown() if not held.assignment.transport]
+
+    def shown(self) -> list[Held]:
+        """The connections that may be SIP: not those of a manager, say, or of a browser."""
+        return [held for held in self.connections.values() if held.assignment.is_sip]
 
     def unmet(self) -> list[Held]:
         """The sockets that lack something that is wanted of them."""
@@ -208,7 +211,7 @@ class Attachment:
         self._assign(came)
         self._settle(came)
         if self._introduced:
-            self._announce(came)
+            self._announce(held for held in came if held.assignment.is_sip)
 
     def _announce(self, came: Iterable[Held]) -> None:
         for held in came:
@@ -350,6 +353,8 @@ class Attachment:
                 self._bury(held, self._killed.pop(cookie, Cause.UNKNOWN), now, None)
 
     def _bury(self, held: Held, cause: Cause, now: float, silent: float | None) -> None:
+        if not held.assignment.is_sip:
+            return
         death = ConnectionDown(
             serial=held.serial,
             transport=held.assignment.transport,

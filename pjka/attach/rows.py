@@ -31,12 +31,12 @@ def transports(session: Session) -> list[TransportRow]:
 
 
 def connections(session: Session) -> list[ConnectionRow]:
-    """One row for each TCP connection of the process, with what the kernel says of it now."""
+    """One row for each TCP connection of the process that may be SIP, with what the kernel says of it now."""
     now = session.now()
     accounts = {one.cookie: (one, info) for one, info in session.attachment.kernel.accounts()}
     return [
-        _connection_row(session, held, now, *accounts.get(cookie, (held.connection, None)))
-        for cookie, held in session.attachment.connections.items()
+        _connection_row(session, held, now, *accounts.get(held.cookie, (held.connection, None)))
+        for held in session.attachment.shown()
     ]
 
 

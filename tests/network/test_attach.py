@@ -96,8 +96,29 @@ def test_sockets_that_belong_to_no_transport_are_never_touched(start_pbx, write_
             assert {(ami, port_of(operator)), (http, port_of(browser)), (ami, 0), (http, 0)} < found.keys()
             assert set(found.values()) == {UNTOUCHED}
             shown = {row.peer: row for row in attached.watch.call(rows.connections)}
-            row = shown[f"127.0.0.1:{port_of(database)}"]
+            row = shown.pop(f"127.0.0.1:{port_of(database)}")
             assert (row.transport, row.note) == ("", "nothing in pjsip.conf leads to this peer")
+            assert shown.keys() == {f"127.0.0.1:{port_of(one)}"}
+
+
+def test_what_a_listener_of_no_transport_accepted_is_not_listed_told_or_taken_by_default(
+    start_pbx, write_config, attach
+):
+    """The manager's connections come and go, and SIP's alone are told of."""
+    pbx = start_pbx("127.0.0.1:0", "127.0.0.1:0")
+    sip, ami = pbx.ports
+    attached = attach(pbx, write_config(("t1", "tcp", sip)), default_transport="t1")
+    with phone(ami) as operator, phone(sip) as one:
+        assert (pbx.answer(), pbx.answer()) == ("accepted", "accepted")
+        attached.watch.call(lambda session: session.attachment.look_at_all(session.now(), 1.0))
+        assert settings(pbx.pid)[ami, port_of(operator)] == UNTOUCHED
+        (row,) = attached.watch.call(rows.connections)
+        phones = [f"127.0.0.1:{port_of(one)}"]
+        assert [row.peer] == phones
+    until(lambda: len(attached.watch.call(lambda session: session.attachment.connections)) == 0)
+    until(lambda: attached.events("connection-down"))
+    assert [event.peer for event in attached.events("connection-up")] == phones
+    assert [event.peer for event in attached.events("connection-down")] == phones
 
 
 def test_an_outgoing_connection_to_a_configured_peer_gets_the_policy_within_a_second(

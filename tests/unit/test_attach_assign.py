@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pjka.attach.assign import UNASSIGNED, Assigner, Target, canonical, peers
+from pjka.attach.assign import NOT_SIP, UNASSIGNED, Assigner, Target, canonical, peers
 from pjka.conf.dialect import parse
 from pjka.conf.loader import Configuration, objects_of
 
@@ -101,10 +101,23 @@ def test_what_a_listener_accepted_is_its_transports(assigner, local, transport):
     assert (found.transport, found.incoming) == (transport, True)
 
 
-@pytest.mark.parametrize("local", [("192.0.2.1", 5038), ("192.0.2.2", 5060), ("192.0.2.1", 8088)])
-def test_what_another_listener_accepted_is_left_alone(assigner, local):
+@pytest.mark.parametrize("local", [("192.0.2.2", 5060), ("192.0.2.1", 8088)])
+def test_what_no_listener_accepted_is_outgoing(assigner, local):
     assigner.listeners(LISTENING)
     assert assigner.connection(local, ("203.0.113.5", 40000)) == UNASSIGNED
+
+
+@pytest.mark.parametrize("remote", [("203.0.113.5", 40000), ("198.51.100.1", 5080)])
+@pytest.mark.parametrize("default", ["", "t-six"])
+def test_what_the_managers_listener_accepted_is_no_sip(remote, default):
+    """Whoever the peer is, and whatever takes the outgoing connections that nothing leads to."""
+    made = configuration()
+    assigner = Assigner(made.transports, peers(made, [], resolve), default)
+    assigner.listeners(LISTENING)
+    found = assigner.connection(("192.0.2.1", 5038), remote)
+    assert found == NOT_SIP
+    assert not found.is_sip
+    assert UNASSIGNED.is_sip
 
 
 @pytest.mark.parametrize(
