@@ -1,4 +1,4 @@
-"""Qualify from pjsip.conf to the wire and back (numbers: asterisk.md section 3)."""
+"""Qualify from pjsip.conf to the wire and back."""
 
 from __future__ import annotations
 

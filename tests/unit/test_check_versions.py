@@ -1,4 +1,4 @@
-"""Releases of Asterisk, and what each knows (asterisk.md 2.1, 2.3, 3.1)."""
+"""Releases of Asterisk, and what each knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which mechanism a transport gets, and what must not write beside it (origins.md A1 to A8, G8)."""
+"""Which mechanism a transport gets, and what must not write beside it (A1 to A8, G8)."""
 
 from __future__ import annotations
 

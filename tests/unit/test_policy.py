@@ -1,4 +1,4 @@
-"""Policies against the formulas of origins.md (K1 to K5), RFC 1122 and times measured on Linux 6.18."""
+"""Policies against the formulas K1 to K5, RFC 1122 and times measured on Linux 6.18."""
 
 from __future__ import annotations
 

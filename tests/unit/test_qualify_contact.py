@@ -1,4 +1,4 @@
-"""The status of a contact against the rows of Asterisk's pjsip_options.c (numbers: asterisk.md section 3)."""
+"""The status of a contact against the rows of Asterisk's pjsip_options.c."""
 
 from __future__ import annotations
 

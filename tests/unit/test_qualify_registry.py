@@ -1,4 +1,4 @@
-"""What reload, registration and results change (numbers: asterisk.md section 3)."""
+"""What reload, registration and results change."""
 
 from __future__ import annotations
 

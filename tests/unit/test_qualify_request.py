@@ -1,4 +1,4 @@
-"""The OPTIONS of a contact and the transport that it leaves by (numbers: asterisk.md section 3)."""
+"""The OPTIONS of a contact and the transport that it leaves by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is due when, with a numbered clock (numbers: asterisk.md section 3)."""
+"""What is due when, with a numbered clock."""
 
 from __future__ import annotations
 
