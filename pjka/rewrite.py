@@ -46,8 +46,8 @@ def rewrite(changes: Sequence[Change], root: Path | None = None) -> list[Path]:
 
     Each file keeps its mode, owner and extended attributes and is replaced in one step; what a symbolic link
     leads to is replaced, not the link. With ``root`` the files are those of a process whose root directory
-    it is. Raises :class:`RewriteError`, with everything as it was, if one of them has changed meanwhile or
-    cannot be written.
+    it is. Raises :class:`RewriteError`, with everything as it was, if one of them has changed meanwhile,
+    cannot be written, or is mounted by itself, as containers have it.
     """
     prepared: list[_Prepared] = []
     try:
@@ -62,6 +62,7 @@ def _prepare(change: Change, root: Path | None) -> _Prepared:
     try:
         path = inside(root, change.file).resolve() if root is None else inside(root, change.file)
         state = _unchanged(change, path)
+        _check_mount(change, path)
         return _Prepared(change, path, _written(change.after, path), state)
     except OSError as error:
         raise RewriteError(f"cannot be written: {error.strerror}", file=change.file) from error
@@ -97,6 +98,28 @@ def _unchanged(change: Change, path: Path) -> tuple[int, int, int]:
         raise RewriteError("has changed meanwhile", file=change.file)
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _check_mount(change: Change, path: Path) -> None:
+    """A mount point cannot be replaced: here that fails, from another mount namespace it ends the mount."""
+    if _mount(path) != _mount(path.parent):
+        raise RewriteError(
+            "not written: the file is mounted by itself",
+            file=change.file,
+            expected="an edit where it comes from, or its directory mounted instead",
+        )
+
+
+def _mount(path: Path) -> str:
+    """What tells the mount a path is on (proc(5), ``/proc/PID/fdinfo``), "" where the system does not say."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return ""
+    finally:
+        os.close(descriptor)
+    return next((line for line in lines if line.startswith("mnt_id:")), "")
 
 
 def _written(content: bytes, path: Path) -> Path:

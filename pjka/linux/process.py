@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import re
 import select
 import threading
 from collections.abc import Callable, Container, Iterator
@@ -24,8 +23,6 @@ _PIDFD_GETFD = 438
 _CLONE_NEWNET = 0x40000000
 # positions in /proc/PID/stat after the program's name: fields 22 and 28 of proc(5), counted from field 3
 _START_TIME, _START_STACK = 19, 25
-
-_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -88,13 +85,6 @@ class Process:
     def root(self) -> Path:
         """The root directory as the process sees it (proc(5), ``/proc/PID/root``)."""
         return Path(f"/proc/{self.pid}/root")
-
-    def mount_points(self) -> frozenset[str]:
-        """Where something is mounted, as the process sees it (proc(5), ``/proc/PID/mountinfo``)."""
-        lines = Path(f"/proc/{self.pid}/mountinfo").read_text(errors="replace").splitlines()
-        return frozenset(
-            _ESCAPE.sub(lambda octal: chr(int(octal[1], 8)), line.split(" ")[4]) for line in lines
-        )
 
     def program(self) -> str:
         """The name of its program file, "" once it has ended."""

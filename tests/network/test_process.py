@@ -235,16 +235,3 @@ def test_a_killed_process_is_ending_and_a_running_one_is_not(server):
         assert not process.ending()
         server.kill()
         until(lambda: process.ending())
-
-
-def test_mount_points_are_those_of_the_process(server, tmp_path):
-    port_of(server)
-    place = tmp_path / "a b"
-    place.mkdir()
-    command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && echo up && read x', str(place)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, text=True) as child, Process(server.pid) as ours:
-        assert child.stdout.readline() == "up\n"
-        with Process(child.pid) as theirs:
-            assert str(place) in theirs.mount_points() - ours.mount_points()
-        child.communicate("done\n")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -137,3 +140,48 @@ def test_a_copy_serves_where_there_are_no_hard_links(file: Path, monkeypatch: py
     monkeypatch.setattr(os, "link", no_links)
     (backup,) = rewrite([change(file)])
     assert (backup.read_bytes(), file.read_bytes()) == (b"old\n", b"new\n")
+
+
+@pytest.fixture
+def mounted(file: Path) -> Iterator[tuple[Path, int]]:
+    """The file, and a process in a mount namespace where it is mounted by itself."""
+    source = file.with_name("source.conf")
+    source.write_bytes(b"old\n")
+    script = 'mount --bind "$0" "$1" && echo mounted && exec cat'
+    command = ["unshare", "--mount", "sh", "-c", script, str(source), str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "mounted\n"
+        yield file, child.pid
+        child.kill()
+
+
+@pytest.mark.root
+def test_a_file_that_is_mounted_by_itself_in_another_root_is_left_alone(mounted: tuple[Path, int]) -> None:
+    """Renaming onto it from outside would end its mount and change what lies beneath."""
+    file, pid = mounted
+    root = Path(f"/proc/{pid}/root")
+    before = names(file.parent)
+    with pytest.raises(RewriteError, match=r"pjsip\.conf: not written: the file is mounted by itself"):
+        rewrite([change(file)], root)
+    assert (root / file.relative_to("/")).stat().st_ino == file.with_name("source.conf").stat().st_ino
+    assert file.read_bytes() == b"old\n"
+    assert names(file.parent) == before
+    (backup,) = rewrite([change(file.with_name("source.conf"))], root)
+    assert backup.name == ".source.conf.bak1"
+
+
+@pytest.mark.root
+def test_check_fix_write_refuses_a_file_that_is_mounted_by_itself(mounted: tuple[Path, int]) -> None:
+    file, pid = mounted
+    text = b"[global]\ntype=global\nkeep_alive_interval=30\n[t]\ntype=transport\nprotocol=tcp\n"
+    text += b"bind=0.0.0.0\ntcp_keepalive_enable=yes\n"
+    file.with_name("source.conf").write_bytes(text)
+    pjka = [sys.executable, "-c", "from pjka.cli import main; main()", "check", "--fix", "--write", str(file)]
+    command = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", *pjka]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done
+    assert "the file is mounted by itself" in done.stderr
+    assert "an edit where it comes from" in done.stderr
+    assert file.with_name("source.conf").read_bytes() == text
+    assert names(file.parent) == {"pjsip.conf", "source.conf"}
