@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 
 import pytest
 
@@ -28,3 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for name, mark in missing.items():
             if item.get_closest_marker(name):
                 item.add_marker(mark)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests of each kind ran, and how many were left out."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    ran = Counter(report.nodeid.split("/")[1] for report in reports)
+    skipped = len(terminalreporter.getreports("skipped"))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(ran.items()))
+    terminalreporter.write_line(f"tests by kind: {kinds or 'none'}; skipped: {skipped}")
