@@ -53,14 +53,23 @@ class Assigner:
     """Assigns sockets to the tcp and tls transports of one configuration.
 
     ``default`` is the transport of outgoing connections to peers that nothing in the configuration leads to.
+    ``resolve`` is asked for the addresses to which transports are bound by name or in a short form.
     """
 
     def __init__(
-        self, transports: Mapping[str, Transport], peers: Mapping[Address, str], default: str = ""
+        self,
+        transports: Mapping[str, Transport],
+        peers: Mapping[Address, str],
+        default: str = "",
+        resolve: Resolver = lambda host: (host,),
     ) -> None:
         self._streams = {
             name: transport for name, transport in transports.items() if transport.protocol in STREAMS
         }
+        self._bound: dict[Address, str] = {}
+        for name, transport in self._streams.items():
+            for host in _bound_to(transport.bind_host, resolve):
+                self._bound.setdefault((host, transport.bind_port), name)
         self._peers = peers
         self._default = default
         self._listening: dict[Address, str | None] = {}
@@ -70,7 +79,7 @@ class Assigner:
 
         `connection` goes by the latest answer.
         """
-        self._listening = {address: self._transport_at(address) for address in held}
+        self._listening = {address: self._bound.get(address) for address in held}
         return {address: name for address, name in self._listening.items() if name is not None}
 
     def connection(self, local: Address, remote: Address) -> Assignment:
@@ -88,12 +97,6 @@ class Assigner:
     def protocol(self, transport: str) -> str:
         """The protocol of a transport, tcp for none."""
         return self._streams[transport].protocol if transport in self._streams else "tcp"
-
-    def _transport_at(self, address: Address) -> str | None:
-        for name, transport in self._streams.items():
-            if (canonical(transport.bind_host), transport.bind_port) == address:
-                return name
-        return None
 
 
 def peers(configuration: Configuration, contacts: Iterable[Target], resolve: Resolver) -> dict[Address, str]:
@@ -137,6 +140,11 @@ def canonical(host: str) -> str:
         return host
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
+
+
+def _bound_to(host: str, resolve: Resolver) -> list[str]:
+    """What a listener is bound to: pjproject looks a name up as IPv4 (sock_common.c, pj_sockaddr_parse2)."""
+    return [canonical(address) for address in resolve(host) if ":" in host or ":" not in address]
 
 
 def _hops(text: str) -> Iterator[tuple[str, int, str]]:

@@ -86,9 +86,12 @@ class Source:
 
     def lead(self, plan: Plan, contacts: Iterable[PbxContact]) -> Plan:
         """The same plan with the way to these contacts in it."""
-        names = Names(_NAMES_SECONDS)
-        leads = peers(plan.configuration, targets(contacts, plan.configuration), names.addresses)
-        return replace(plan, assigner=Assigner(plan.configuration.transports, leads, self._default))
+        # each with a time of its own: slow names of peers must not lose the listeners
+        leads = peers(
+            plan.configuration, targets(contacts, plan.configuration), Names(_NAMES_SECONDS).addresses
+        )
+        transports, binds = plan.configuration.transports, Names(_NAMES_SECONDS)
+        return replace(plan, assigner=Assigner(transports, leads, self._default, binds.addresses))
 
     def changed(self) -> bool:
         """Whether any of its files, or of the directories they are in, is not as it was when last read.

@@ -8,10 +8,11 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
-from pjka.attach import commands, rows
+from pjka.attach import commands, names, rows
 from pjka.attach.session import Session
 from pjka.attach.source import Source
 from pjka.attach.watch import Target, Watch
@@ -69,6 +70,46 @@ def test_listener_and_connections_get_the_policy_within_a_second(start_pbx, writ
     assert set(found.values()) == {WANTED}
     for one in phones:
         one.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1"])
+def test_a_transport_bound_by_name_or_short_form_has_its_listener(start_pbx, write_config, attach, host):
+    pbx = start_pbx()
+    with phone(pbx.ports[0]):
+        assert pbx.answer() == "accepted"
+        attached = attach(pbx, write_config(("t1", "tcp", pbx.ports[0]), host=host))
+        assert [*settings(pbx.pid).values()] == [WANTED, WANTED]
+        (row,) = attached.watch.call(rows.transports)
+        assert (row.state, row.connections, row.problem) == ("attached", 1, "")
+
+
+def test_names_of_peers_that_take_all_the_time_do_not_lose_a_listener_bound_by_name(
+    write_config, monkeypatch
+):
+    ask = names._ask
+
+    def slow(host: str, found: list[str]) -> None:
+        if host == "slow.invalid":
+            time.sleep(1)
+        else:
+            ask(host, found)
+
+    monkeypatch.setattr(names, "_ask", slow)
+    monkeypatch.setattr("pjka.attach.source._NAMES_SECONDS", 0.5)
+    trunk = "[trunk]\ntype=registration\ntransport=t1\nclient_uri=sip:a@b\nserver_uri=sip:slow.invalid\n"
+    path = write_config(("t1", "tcp", 5060), host="localhost", more=trunk)
+    plan = Source(str(path), None, LINUX).load()
+    assert plan.assigner.listeners([("127.0.0.1", 5060)]) == {("127.0.0.1", 5060): "t1"}
+
+
+def test_a_transport_bound_to_a_name_that_is_nowhere_says_that_nothing_listens(
+    start_pbx, write_config, attach
+):
+    pbx = start_pbx()
+    attached = attach(pbx, write_config(("t1", "tcp", pbx.ports[0]), host="nobody.invalid"))
+    (row,) = attached.watch.call(rows.transports)
+    assert (row.state, row.problem) == ("closed", "the process does not listen there")
+    assert {*settings(pbx.pid).values()} == {UNTOUCHED}
 
 
 def test_a_connection_accepted_later_has_the_policy_from_its_first_packet(start_pbx, write_config, attach):

@@ -87,6 +87,18 @@ def test_a_listener_elsewhere_belongs_to_no_transport(assigner, address):
 
 
 @pytest.mark.parametrize(
+    ("host", "found"),
+    [("localhost", ["127.0.0.1"]), ("127.1", ["127.0.0.1"]), ("[::1]", ["::1"]), ("nobody.invalid", [])],
+)
+def test_a_listener_bound_by_name_or_short_form_is_found_where_pjproject_binds_it(host, found):
+    made = configuration(f"[t]\ntype=transport\nprotocol=tcp\nbind={host}:5060\n")
+    names = {"localhost": ["::1", "127.0.0.1"], "127.1": ["127.0.0.1"], "nobody.invalid": []}
+    assigner = Assigner(made.transports, {}, resolve=lambda name: names.get(name, [name]))
+    held = [("127.0.0.1", 5060), ("::1", 5060), ("127.0.0.1", 5061)]
+    assert assigner.listeners(held) == {(address, 5060): "t" for address in found}
+
+
+@pytest.mark.parametrize(
     ("local", "transport"),
     [
         (("192.0.2.1", 5060), "t-tcp"),
