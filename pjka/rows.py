@@ -156,7 +156,7 @@ def next_probe(policy: Policy, info: TcpInfo, platform: Platform) -> float | Non
 
 def _transport_row(started: Started, platform: Platform, connections: int, drifting: int) -> TransportRow:
     transport, policy, listener = started.transport, started.policy, started.listener
-    tcp = policy.tcp
+    tcp, connected = policy.tcp, transport.protocol != "udp"
     return TransportRow(
         id=transport.id,
         protocol=transport.protocol,
@@ -170,8 +170,8 @@ def _transport_row(started: Started, platform: Platform, connections: int, drift
         probes=tcp.probes if tcp.enable else None,
         user_timeout=tcp.user_timeout,
         crlf_interval=policy.crlf_interval,
-        detection_idle=_finite(policy.detection_idle(platform)),
-        detection_busy=_finite(policy.detection_busy(platform)),
+        detection_idle=_finite(policy.detection_idle(platform)) if connected else None,
+        detection_busy=_finite(policy.detection_busy(platform)) if connected else None,
         connections=connections,
         drifting=drifting + bool(started.drift),
         keepalive_bytes_per_hour=policy.bytes_per_hour(platform, 6 if ":" in transport.bind_host else 4),

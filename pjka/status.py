@@ -120,10 +120,9 @@ class TransportRow(Row):
     probes: int | None = None  # unanswered probes until the end; None = the kernel's own
     user_timeout: float | None = None  # s that data may stay unacknowledged; None = left alone
     crlf_interval: int = 0  # s between CRLF pings; 0 = none are sent
-    detection_idle: float | None = None  # s, predicted, nothing outstanding; None = never
-    detection_busy: float | None = (
-        None  # s, predicted, data outstanding; None = never within the kernel's patience
-    )
+    # s until a dead connection is found, predicted; None = never, and of udp, which has no connections
+    detection_idle: float | None = None  # nothing outstanding
+    detection_busy: float | None = None  # data outstanding; never: not within the kernel's patience
     connections: int = 0
     drifting: int = 0  # connections and listener that lack what the policy says
     keepalive_bytes_per_hour: float = 0.0  # of one idle connection, IP headers included

@@ -94,6 +94,10 @@ def _detection(seconds: float | None) -> str:
     return "never" if seconds is None else duration(seconds)
 
 
+def _predicted(row: TransportRow, seconds: float | None) -> str:
+    return "-" if row.protocol == "udp" else _detection(seconds)
+
+
 def _milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:.3f}"
 
@@ -127,8 +131,8 @@ TRANSPORTS: Final[tuple[Column[TransportRow], ...]] = (
     Column("MECHANISM", lambda row: row.mechanism),
     Column("KEEPALIVE", _times),
     Column("USER-TIMEOUT", lambda row: duration(row.user_timeout), right=True),
-    Column("DETECT-IDLE", lambda row: _detection(row.detection_idle), right=True),
-    Column("DETECT-BUSY", lambda row: _detection(row.detection_busy), right=True),
+    Column("DETECT-IDLE", lambda row: _predicted(row, row.detection_idle), right=True),
+    Column("DETECT-BUSY", lambda row: _predicted(row, row.detection_busy), right=True),
     Column("CONNECTIONS", lambda row: row.connections, right=True),
     Column("DRIFTING", lambda row: row.drifting, right=True),
     Column("KEEPALIVE-B/H", lambda row: f"{row.keepalive_bytes_per_hour:.0f}", right=True),

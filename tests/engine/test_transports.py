@@ -13,6 +13,7 @@ from managed import Certificates, Managed, free_port, options
 
 from pjka.events import TransportFailed, TransportUp
 from pjka.linux.sockopts import borrowed
+from pjka.rows import Rows
 
 Manage = Callable[..., Managed]
 Section = Callable[..., str]
@@ -47,6 +48,13 @@ def test_every_protocol_answers(manage: Manage, transport: Section, protocol: st
     peer.settimeout(5)
     peer.send(options())
     assert peer.recv(65536).startswith(b"SIP/2.0 200 OK\r\n")
+
+
+def test_udp_has_no_time_to_detect_a_dead_connection_and_tcp_has(manage: Manage, transport: Section) -> None:
+    managed = manage(transport("u", "udp"), transport("t", "tcp"))
+    found = {row.id: row for row in Rows(managed.module, "load", 0).transports()}
+    assert (found["u"].detection_idle, found["u"].detection_busy) == (None, None)
+    assert found["t"].detection_busy is not None
 
 
 def test_port_in_use_names_file_and_line_and_siblings_start(manage: Manage, transport: Section) -> None:

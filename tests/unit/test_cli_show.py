@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from pjka.cli import main
 from pjka.cli.tables import TABLES, duration, lines
-from pjka.status import SHOWS
+from pjka.status import SHOWS, TransportRow
 
 SOCKET_VARIABLE = "PJKA_SOCKET"
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\r\n"
@@ -98,6 +98,13 @@ def test_unknown_values_are_dashes_and_never_is_said(path: Path, stub: Stub) -> 
     stub.rows = [connection(3, idle=None, rtt=None, detection=None, unacknowledged=None)]
     fields = run(path, "show", "connections").output.splitlines()[1].split()
     assert [fields[index] for index in (6, 8, 10, 11)] == ["-", "-", "-", "never"]
+
+
+def test_udp_has_no_dead_connections_to_detect_where_tcp_never_does() -> None:
+    rows = [TransportRow(name, name, "0.0.0.0:5060", "listening", "none") for name in ("udp", "tcp")]
+    heads, *shown = (line.split() for line in lines(TABLES["transports"], rows))
+    place = heads.index("DETECT-IDLE") - len(heads)
+    assert [line[place : place + 2] for line in shown] == [["-", "-"], ["never", "never"]]
 
 
 def test_engine_is_shown_line_by_line(path: Path) -> None:
