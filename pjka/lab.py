@@ -8,8 +8,9 @@
         lab.firewall.drop_both_ways()
 
 Everything has a random name and lives in namespaces, so nothing outside them is touched. What one run made is
-removed at its end; what a killed run left behind, processes included, is removed by the next: the names carry
-the maker's pid and start time. Needs root, ``ip`` and ``nft``.
+removed at its end; what a killed run left behind, processes included, is removed by the next that sees the
+same processes: the names carry the maker's pid, its start time and the pid namespace in which both count.
+Needs root, ``ip`` and ``nft``.
 
 The cuts, and what the PBX's side sees of each:
 
@@ -190,7 +191,8 @@ class Lab:
     """The three namespaces, joined by two cables; a context manager. LabError where it cannot be made."""
 
     def __init__(self) -> None:
-        token = f"{_PREFIX}-{os.getpid()}-{start_time(os.getpid())}-{secrets.token_hex(4)}"
+        maker = f"{os.getpid()}-{start_time(os.getpid())}-{_pid_namespace()}"
+        token = f"{_PREFIX}-{maker}-{secrets.token_hex(4)}"
         self.pbx = Namespace(f"{token}-pbx")
         self.firewall = Firewall(f"{token}-fw")
         self.phone = Namespace(f"{token}-phone")
@@ -234,12 +236,20 @@ def thaw(child: subprocess.Popen[Any]) -> None:
 
 
 def remove_leftovers() -> None:
-    """Remove namespaces of laboratories whose makers are gone, and end what still runs in them."""
-    for path in _NAMED.glob(f"{_PREFIX}-*-*-*-*"):
+    """Remove namespaces of laboratories whose makers are gone, and end what still runs in them.
+
+    Not those made in another pid namespace, as that of a container that shares our ``/run/netns``: whether
+    their makers live is not to be seen from here.
+    """
+    for path in _NAMED.glob(f"{_PREFIX}-*-*-{_pid_namespace()}-*-*"):
         _, pid, started, *_ = path.name.split("-")
         if not (pid.isdecimal() and str(start_time(int(pid))) == started):
             with contextlib.suppress(LabError):  # another run may be removing the same
                 _remove(path.name)
+
+
+def _pid_namespace() -> int:
+    return os.stat("/proc/self/ns/pid").st_ino
 
 
 def _remove(name: str) -> None:

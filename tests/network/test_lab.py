@@ -254,7 +254,8 @@ def state_of(pid: str) -> str:
 
 def test_what_a_process_with_the_same_pid_left_is_removed():
     """A pid is used again: the start time tells the two apart."""
-    name = f"pjkalab-{os.getpid()}-{start_time(os.getpid()) - 1}-cafe-pbx"
+    ours = Path("/proc/self/ns/pid").stat().st_ino
+    name = f"pjkalab-{os.getpid()}-{start_time(os.getpid()) - 1}-{ours}-cafe-pbx"
     subprocess.run(["ip", "netns", "add", name], check=True)
     remove_leftovers()
     assert not Path("/run/netns", name).exists()
@@ -270,3 +271,21 @@ def test_a_laboratory_that_may_not_be_made_says_so():
         [*drop, sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
     )
     assert "not permitted" in done.stdout, done.stderr
+
+
+def test_a_laboratory_made_in_another_pid_namespace_is_left_alone():
+    """There its maker's pid is 1 or so, which here is somebody else: two containers may share /run/netns."""
+    script = (
+        "from pjka.lab import Lab\nwith Lab() as lab:\n"
+        "    print(lab.pbx.name, lab.phone.name, flush=True)\n    input()"
+    )
+    command = ["unshare", "--pid", "--fork", "--mount-proc"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([*command, sys.executable, "-c", script], **pipes, text=True) as child:
+        assert child.stdout
+        names = child.stdout.readline().split()
+        assert len(names) == 2
+        remove_leftovers()
+        assert all(Path("/run/netns", name).exists() for name in names)
+        child.communicate("\n", timeout=20)
+    assert not any(Path("/run/netns", name).exists() for name in names)
