@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from docker.types import Mount
 from pbx_container import AMI_PORT, AMI_SECRET, AMI_USER, Pbx, StartPbx
-from phones import Phone
+from pbx_phones import Phone
 from test_attach import pjka
 
 from pjka.attach import contact_rows, rows

@@ -15,7 +15,7 @@ import second_look
 import trustme
 from docker.types import Mount
 from pbx_container import Pbx, StartPbx
-from phones import Phone, allow_many_descriptors
+from pbx_phones import Phone, allow_many_descriptors
 
 pytestmark = [pytest.mark.containers, pytest.mark.root, pytest.mark.timeout(120)]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 from pbx_container import AMI_PORT, AMI_SECRET, AMI_USER, Pbx, StartPbx
-from phones import Phone
+from pbx_phones import Phone
 
 from pjka.attach import rows
 from pjka.attach.watch import Target, Watch

@@ -176,7 +176,7 @@ def test_what_could_not_be_tried_is_not_right() -> None:
 
 
 def drill(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["drill", *map(str, arguments)])
+    return CliRunner(env={"COLUMNS": "160"}).invoke(main, ["drill", *map(str, arguments)])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from docker.types import Mount
 from pbx_container import AMI_SECRET, AMI_USER, Pbx, StartPbx
-from phones import Phone
+from pbx_phones import Phone
 
 pytestmark = [pytest.mark.containers, pytest.mark.root, pytest.mark.timeout(120)]
 
