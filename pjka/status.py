@@ -40,7 +40,7 @@ class Cause(StrEnum):
     TLS_VERIFY = "tls-verify"  # the certificate was not accepted
     TLS_FAILED = "tls-failed"  # the handshake failed otherwise
     ENGINE_FULL = "engine-full"  # the engine holds no more connections
-    CLOSED = "closed"  # closed on this side: shutdown, reload, idle timer of the engine
+    CLOSED = "closed"  # closed on this side: shutdown, reload, idle timer; by the PBX (attach)
     PROCESS_GONE = "process-gone"  # the PBX that owned it ended (attach)
     UNKNOWN = "unknown"
 

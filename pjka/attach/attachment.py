@@ -365,6 +365,7 @@ class Attachment:
             cause=cause,
             age=now - held.since,
             silent=silent,
+            detail="the PBX closed it" if cause is Cause.CLOSED else "",
         )
         self.deaths.append(death)
         self._tell(death)

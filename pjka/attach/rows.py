@@ -55,6 +55,7 @@ def deaths(session: Session) -> list[DeathRow]:
             cause=death.cause,
             mechanism=mechanism_of(session, death.transport),
             silent=death.silent,
+            detail=death.detail,
         )
         for death in session.attachment.deaths
     ]

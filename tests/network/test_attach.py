@@ -389,10 +389,16 @@ def pbx_closes(one: socket.socket, pbx: Pbx) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "cause"),
-    [(closes, Cause.PEER_CLOSED), (resets, Cause.RESET), (pbx_closes, Cause.CLOSED)],
+    ("end", "cause", "detail"),
+    [
+        (closes, Cause.PEER_CLOSED, ""),
+        (resets, Cause.RESET, ""),
+        (pbx_closes, Cause.CLOSED, "the PBX closed it"),
+    ],
 )
-def test_the_end_of_a_connection_is_recorded_with_its_cause(start_pbx, write_config, attach, end, cause):
+def test_the_end_of_a_connection_is_recorded_with_its_cause(
+    start_pbx, write_config, attach, end, cause, detail
+):
     pbx = start_pbx()
     one = phone(pbx.ports[0])
     assert pbx.answer() == "accepted"
@@ -403,7 +409,7 @@ def test_the_end_of_a_connection_is_recorded_with_its_cause(start_pbx, write_con
     (death,) = attached.events("connection-down")
     assert isinstance(death, ConnectionDown)
     assert (death.peer, death.cause, death.transport) == (peer, cause, "t1")
-    assert [row.cause for row in attached.watch.call(rows.deaths)] == [cause]
+    assert [(row.cause, row.detail) for row in attached.watch.call(rows.deaths)] == [(cause, detail)]
     one.close()
 
 
