@@ -8,7 +8,7 @@ import pytest
 from conftest import has_booted
 from pbx_container import Pbx, StartPbx
 from test_attach import KEEPALIVE, phone, timers
-from test_attach_pings import attached
+from test_pings_of_the_pbx import attached
 
 pytestmark = [pytest.mark.containers, pytest.mark.root]
 
