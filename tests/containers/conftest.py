@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.errors import APIError
-from docker.models.containers import Container
-from pbx_container import Pbx, StartPbx
+from pbx_container import Pbx, StartPbx, has_booted
 
 import docker
 
 LABEL = "pjka-test"  # by which tests/hosts/prepare finds what a killed run has left behind
-START_LIMIT = 60.0  # seconds
 ASTERISK = {"16": "pjka-asterisk:16", "22": "pjka-asterisk:22"}
 
 
@@ -76,18 +72,3 @@ def starting(engine_client: docker.DockerClient, run_token: str, directory: Path
             return Pbx(container, address, container.attrs["State"]["Pid"], conf)
 
         yield start
-
-
-def has_booted(container: Container) -> bool:
-    """Wait until the CLI says so; False if the container ends before that, or START_LIMIT passes."""
-    end = time.monotonic() + START_LIMIT
-    while time.monotonic() < end:
-        try:
-            answer = container.exec_run(["asterisk", "-rx", "core waitfullybooted"])
-            if b"fully booted" in answer.output:
-                container.reload()
-                return True
-        except APIError:
-            return False
-        time.sleep(0.1)
-    return False

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from docker.errors import APIError
 from docker.models.containers import Container
+
+START_LIMIT = 60.0  # seconds
 
 AMI_PORT = 5038
 AMI_USER = AMI_SECRET = "pjka"  # as in asterisk/manager.conf
@@ -89,3 +93,18 @@ class StartPbx(Protocol):
     """Start Asterisk ``version``, "16" or "22", with this pjsip.conf; ``options`` are docker's own."""
 
     def __call__(self, version: str, pjsip_conf: str, **options: Any) -> Pbx: ...
+
+
+def has_booted(container: Container) -> bool:
+    """Wait until the CLI says so; False if the container ends before that, or START_LIMIT passes."""
+    end = time.monotonic() + START_LIMIT
+    while time.monotonic() < end:
+        try:
+            answer = container.exec_run(["asterisk", "-rx", "core waitfullybooted"])
+            if b"fully booted" in answer.output:
+                container.reload()
+                return True
+        except APIError:
+            return False
+        time.sleep(0.1)
+    return False

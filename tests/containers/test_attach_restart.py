@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import has_booted
-from pbx_container import Pbx, StartPbx
+from pbx_container import Pbx, StartPbx, has_booted
 from test_attach import KEEPALIVE, phone, timers
 from test_pings_of_the_pbx import attached
 
