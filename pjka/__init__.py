@@ -10,12 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pjka.call import Call
     from pjka.errors import PjkaError
     from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, Drift
     from pjka.loading import Loaded, load
     from pjka.status import Cause
 
 __all__ = [
+    "Call",
     "Cause",
     "ConnectionDown",
     "ConnectionUp",
@@ -29,6 +31,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     places = {
+        "pjka.call": ("Call",),
         "pjka.errors": ("PjkaError",),
         "pjka.events": ("ConnectionDown", "ConnectionUp", "ContactStatus", "Drift"),
         "pjka.loading": ("Loaded", "load"),

@@ -14,6 +14,7 @@ from pjka.conf.loader import load as load_configuration
 from pjka.events import ConnectionDown, ConnectionUp, ContactStatus, Drift, Event
 from pjka.logs import log_event
 from pjka.module import TransportManagement
+from pjka.monitors import Connection
 from pjka.pjproject.endpoint import HostedEndpoint
 from pjka.pjproject.program import ProgramMessages
 from pjka.qualifying import Qualifying
@@ -22,6 +23,7 @@ from pjka.rows import Rows
 from pjka.status import ChangeRow, ConnectionRow, ContactRow, TransportRow
 
 E = TypeVar("E", bound=Event)
+_LET_GO = 0.01  # s: between two looks whether pjproject has let go of a call or connection
 
 
 def load(
@@ -127,6 +129,43 @@ class Loaded:
         """How many of the program's calls were last heard of on the connection with this serial."""
         connection = self._module.monitors.get(serial)
         return self._program.calls(connection.pointer) if connection else 0
+
+    def connection_of(self, call_id: str) -> Connection | None:
+        """The connection on which this call was last heard of; on pjka's thread only, see :meth:`later`."""
+        return self._module.monitors.of_pointer(self._program.carrier(call_id))
+
+    def later(self, work: Callable[[], object]) -> None:
+        """Run ``work`` soon on pjka's thread, where nothing of pjproject is locked; from callbacks, too."""
+        self._module.reactor.post(work)
+
+    def when_over(self, call_id: str, work: Callable[[], object]) -> None:
+        """Run ``work`` on pjka's thread when pjsua has let go of the call with this Call-ID."""
+
+        def look() -> None:
+            if self._program.has(call_id):
+                self._module.reactor.call_later(_LET_GO, look)
+            else:
+                work()
+
+        self.later(look)
+
+    def when_aside(self, connection: Connection, work: Callable[[], object]) -> None:
+        """Run ``work`` on pjka's thread when no new request can get onto a connection found dead.
+
+        pjproject reports the end of a connection before it puts it aside. To be called by who is told of the
+        end, before pjka gives up its own reference.
+        """
+        native, pointer = self._hosted.native, connection.pointer
+        native.hold(pointer)
+
+        def look() -> None:
+            if native.is_shut_down(pointer):
+                native.release(pointer)
+                work()
+            else:
+                self._module.reactor.call_later(_LET_GO, look)
+
+        self.later(look)
 
     def transports(self) -> list[TransportRow]:
         """The transports of the file, those too that have not started."""

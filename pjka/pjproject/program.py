@@ -63,6 +63,14 @@ class ProgramMessages:
         """How many of pjsua's calls were last heard of on this transport."""
         return sum(self._carriers.get(call) == transport for call in self._running())
 
+    def carrier(self, call_id: str) -> int:
+        """The transport on which the call was last heard of, 0 if there is none."""
+        return self._carriers.get(call_id.encode(), 0)
+
+    def has(self, call_id: str) -> bool:
+        """Whether pjsua has a call with this Call-ID."""
+        return call_id.encode() in self._running()
+
     def _running(self) -> list[bytes]:
         """The Call-IDs of all calls that pjsua has."""
         number = ctypes.c_uint(self._count())
