@@ -70,7 +70,9 @@ def test_cause_reset(manage: Manage, transport: Section, protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_cause_keepalive_at_the_predicted_time(manage: Manage, transport: Section, protocol: str) -> None:
+def test_g1_p1_cause_keepalive_at_the_predicted_time(
+    manage: Manage, transport: Section, protocol: str
+) -> None:
     managed = manage(transport("t", protocol, *QUICK))
     peer = managed.connect("t")
     peer.sendall(options())

@@ -29,7 +29,7 @@ def rewrite(managed: Managed, text: str, *, dry_run: bool = False) -> list[Chang
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
-def test_keepalive_reaches_listener_and_existing_connections(
+def test_g2_p2_keepalive_reaches_listener_and_existing_connections(
     manage: Manage, transport: Section, protocol: str
 ) -> None:
     text = transport("t", protocol, KEEPALIVE, "tcp_keepalive_idle_time=30")

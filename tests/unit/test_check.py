@@ -30,14 +30,14 @@ def test_asterisk_2_1_defaults_are_those_of_the_code() -> None:
     assert policy.tcp == TcpKeepAlive(True, 30, 1, 5, 35)
 
 
-def test_g2_one_line_in_global_covers_every_tcp_and_tls_transport() -> None:
+def test_g2_p2_one_line_in_global_covers_every_tcp_and_tls_transport() -> None:
     text = f"{QUIET}@tcp_keepalive_enable=yes\n@tcp_keepalive_idle_time=60\n{TCP}[u](t)\ntype=transport\n"
     found_policies = policies(configuration(text))
     assert {policy.tcp.idle for policy in found_policies.values()} == {60}
     assert {policy.mechanism for policy in found_policies.values()} == {Mechanism.KERNEL}
 
 
-def test_g3_system_keeps_the_kernels_timers() -> None:
+def test_g3_p3_system_keeps_the_kernels_timers() -> None:
     text = QUIET + TCP + "@tcp_keepalive_enable=yes\n@tcp_keepalive_idle_time=system\n"
     policy = policies(configuration(text))["t"]
     assert policy.tcp.idle is None

@@ -74,7 +74,7 @@ def test_crlf_conflicts_with_the_pings_of_outbound() -> None:
     assert conflicting(wanted="outbound", crlf_interval=90) == [Mechanism.CRLF]
 
 
-def test_g8_qualify_is_never_to_be_switched_off() -> None:
+def test_g8_p8_qualify_is_never_to_be_switched_off() -> None:
     assert conflicting(enabled=True, qualify=EVERY_MINUTE) == []
     assert conflicting(wanted="outbound", qualify=EVERY_MINUTE) == []
 
