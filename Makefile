@@ -30,8 +30,9 @@ lint: $(BIN)/pjka
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What fails beside others, on a machine that they keep busy, is tried once more alone; both runs are shown.
+# A test that fails beside others, on a machine that they keep busy, is tried once more alone; both runs are shown.
+# A run that was cut short is not.
 test: lint engine machine
 	PJKA_ENGINE=trial $(BIN)/pytest $(PARALLEL) tests/engine \
 		$(foreach name,storm crowd call,--ignore tests/engine/test_$(name).py)
-	$(BIN)/pytest $(PARALLEL) || $(BIN)/pytest --last-failed --last-failed-no-failures none
+	$(BIN)/pytest $(PARALLEL) || { [ $$? -eq 1 ] && $(BIN)/pytest --last-failed --last-failed-no-failures none; }
